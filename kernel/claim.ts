@@ -1,0 +1,49 @@
+import type { BaseDigest, DeltaDigest, KeyId, NodeId, RequestId, TenantId } from "./ids.ts";
+import type { Millis, Tokens } from "./units.ts";
+
+/** What a request has consumed so far. Counts only grow. */
+export interface Usage {
+  readonly promptTokens: Tokens;
+  /** Those of the prompt tokens that were not computed again. */
+  readonly cachedTokens: Tokens;
+  /** Counted from the start of the request, over all of its attempts and choices. */
+  readonly completionTokens: Tokens;
+}
+
+export const NO_USAGE: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+/** Field-wise maximum: commutative, associative and idempotent, so claims may arrive in any order, any number of times. */
+export function mergeUsage(one: Usage, other: Usage): Usage {
+  return {
+    promptTokens: Math.max(one.promptTokens, other.promptTokens),
+    cachedTokens: Math.max(one.cachedTokens, other.cachedTokens),
+    completionTokens: Math.max(one.completionTokens, other.completionTokens),
+  };
+}
+
+/** How a request ended, as far as the writer of the claim knows. */
+export type Outcome = "running" | "completed" | "cancelled" | "failed";
+
+/**
+ * What one party knows that a request consumed. The router writes what it handed to the transport, the node what it
+ * handed to the router; the ledger merges by {@link mergeUsage} per request id.
+ */
+export interface Claim {
+  readonly requestId: RequestId;
+  readonly attempt: number;
+  readonly tenantId: TenantId;
+  /** Who asked; the node does not know it. */
+  readonly keyId?: KeyId;
+  readonly baseDigest: BaseDigest;
+  /** Absent for the plain base. */
+  readonly deltaDigest?: DeltaDigest;
+  /** What the client called the model; the node does not know it. */
+  readonly model?: string;
+  readonly priceVersion: number;
+  readonly usage: Usage;
+  readonly outcome: Outcome;
+  /** The node that served the attempt. */
+  readonly nodeId?: NodeId;
+  /** When the request was admitted. */
+  readonly admittedAt: Millis;
+}

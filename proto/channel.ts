@@ -1,0 +1,178 @@
+import { Client, type ClientReadableStream, credentials, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
+import { type Bytes, type Clock, Fault, MIB, type Millis } from "#kernel";
+import { statusToFault } from "./status.ts";
+
+/** A connection to one gRPC server, with our faults and signals instead of grpc-js's events. */
+export interface GrpcChannel extends AsyncDisposable {
+  unary<Q, R>(method: MethodDefinition<Q, R>, request: Q, options?: CallOptions): Promise<R>;
+  /** Pulls: what is not read stays in the transport's window. Breaking out of the loop cancels the call. */
+  serverStream<Q, R>(method: MethodDefinition<Q, R>, request: Q, options?: CallOptions): AsyncIterable<R>;
+  /** Sends as fast as the transport takes; resolves with the answer. */
+  clientStream<Q, R>(method: MethodDefinition<Q, R>, requests: AsyncIterable<Q>, options?: CallOptions): Promise<R>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** The call ends with Fault deadline_passed after this long. The deadline travels with the call. */
+  readonly timeoutMs?: Millis;
+}
+
+export interface ChannelOptions {
+  /** `host:port` */
+  readonly address: string;
+  /** Bearer token of every call. */
+  readonly credential?: string;
+  readonly clock: Clock;
+  readonly tls?: boolean;
+  /** A connection that does not answer a ping within `keepaliveTimeoutMs` is dead. Default: 20 s and 10 s; inside the cluster 1 s and 2 s. */
+  readonly keepaliveMs?: Millis;
+  readonly keepaliveTimeoutMs?: Millis;
+  readonly messageBytesMax?: Bytes;
+}
+
+const MESSAGE_BYTES_MAX: Bytes = 16 * MIB;
+
+/** Opens a channel; it connects on first use and again after every loss. */
+export function openChannel(options: ChannelOptions): GrpcChannel {
+  const client = new Client(options.address, options.tls ? credentials.createSsl() : credentials.createInsecure(), {
+    "grpc.keepalive_time_ms": options.keepaliveMs ?? 20_000,
+    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs ?? 10_000,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.max_receive_message_length": options.messageBytesMax ?? MESSAGE_BYTES_MAX,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    // Retries are decided where the request is understood, not in the transport.
+    "grpc.enable_retries": 0,
+    // Two channels to one address must not share a fate.
+    "grpc.use_local_subchannel_pool": 1,
+  });
+  const metadata = () => {
+    const sent = new Metadata();
+    if (options.credential !== undefined) sent.set("authorization", `Bearer ${options.credential}`);
+    return sent;
+  };
+  const deadline = (call: CallOptions) => (call.timeoutMs === undefined ? {} : { deadline: options.clock.now() + call.timeoutMs });
+
+  return {
+    unary(method, request, call = {}) {
+      call.signal?.throwIfAborted();
+      return new Promise((resolve, reject) => {
+        const running = client.makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+          metadata(),
+          deadline(call),
+          (error, response) => settle(error, response, call, resolve, reject, release),
+        );
+        const release = cancelOn(call.signal, () => running.cancel());
+      });
+    },
+
+    async *serverStream(method, request, call = {}) {
+      call.signal?.throwIfAborted();
+      const stream = client.makeServerStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        metadata(),
+        deadline(call),
+      );
+      const release = cancelOn(call.signal, () => stream.cancel());
+      try {
+        yield* messages(stream);
+      } catch (error) {
+        call.signal?.throwIfAborted();
+        throw statusToFault(error as ServiceError);
+      } finally {
+        release();
+        stream.cancel();
+      }
+    },
+
+    clientStream(method, requests, call = {}) {
+      call.signal?.throwIfAborted();
+      return new Promise((resolve, reject) => {
+        const stream = client.makeClientStreamRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          metadata(),
+          deadline(call),
+          (error, response) => {
+            over.abort();
+            settle(error, response, call, resolve, reject, release);
+          },
+        );
+        const over = new AbortController();
+        const release = cancelOn(call.signal, () => stream.cancel());
+        send(requests, stream, over.signal).catch((error: unknown) => {
+          reject(error); // The source failed: the server must not take what came so far for the whole.
+          stream.cancel();
+        });
+      });
+    },
+
+    async [Symbol.asyncDispose]() {
+      client.close();
+    },
+  };
+}
+
+function settle<R>(
+  error: ServiceError | null,
+  response: R | undefined,
+  call: CallOptions,
+  resolve: (value: R) => void,
+  reject: (error: unknown) => void,
+  release: () => void,
+): void {
+  release();
+  if (!error) resolve(response as R);
+  else reject(call.signal?.aborted ? call.signal.reason : statusToFault(error));
+}
+
+/** Calls `cancel` when the signal aborts; returns what ends the watch. */
+function cancelOn(signal: AbortSignal | undefined, cancel: () => void): () => void {
+  if (!signal) return () => undefined;
+  signal.addEventListener("abort", cancel, { once: true });
+  return () => signal.removeEventListener("abort", cancel);
+}
+
+/** The stream's messages. An error after the last one is thrown; a listener stays on so that none is ever unhandled. */
+async function* messages<R>(stream: ClientReadableStream<R>): AsyncGenerator<R> {
+  stream.on("error", () => undefined); // The loop below throws it; this keeps a late one (our own cancel) from ending the process.
+  for await (const message of stream) yield message as R;
+}
+
+interface Sink<Q> {
+  write(message: Q): boolean;
+  end(): void;
+  once(event: "drain" | "close", listener: () => void): unknown;
+}
+
+async function send<Q>(requests: AsyncIterable<Q>, stream: Sink<Q>, over: AbortSignal): Promise<void> {
+  for await (const request of requests) {
+    if (over.aborted) return;
+    if (!stream.write(request)) {
+      await new Promise<void>((resolve) => {
+        stream.once("drain", resolve);
+        stream.once("close", resolve);
+        over.addEventListener("abort", () => resolve(), { once: true });
+        if (over.aborted) resolve();
+      });
+    }
+  }
+  if (!over.aborted) stream.end();
+}
+
+/** How calls inside the cluster notice a hung peer: within 3 s, also when no bytes flow. */
+export const CLUSTER_KEEPALIVE = { keepaliveMs: 1_000, keepaliveTimeoutMs: 2_000 } as const;
+
+/** Refuses a call without the expected cluster key. */
+export function requireClusterKey(credential: string | undefined, matches: (credential: string) => boolean): void {
+  if (credential === undefined) throw new Fault("key_missing", "the cluster key is missing");
+  if (!matches(credential)) throw new Fault("key_unknown", "the cluster key is wrong");
+}

@@ -1,0 +1,156 @@
+import type { EventEmitter } from "node:events";
+import type {
+  Metadata,
+  MethodDefinition,
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { type Clock, Fault, type Millis, toFault } from "#kernel";
+import { faultToStatus } from "./status.ts";
+import { Malformed } from "./strict-definition.ts";
+
+/**
+ * The one adapter between grpc-js and our handlers. A handler is an async function or generator that throws Faults; the
+ * adapter turns any rejection into a status, honours back-pressure, and aborts the handler's signal when the client
+ * leaves or its deadline passes. An unhandled rejection in a grpc-js handler would end the process.
+ */
+
+/** What a handler knows of its call besides the message. */
+export interface CallContext {
+  /** `/deltaplane.v1.InferenceService/Generate` */
+  readonly path: string;
+  /** Aborts with Fault client_gone or deadline_passed. */
+  readonly signal: AbortSignal;
+  /** The bearer token of the call, if any. */
+  readonly credential: string | undefined;
+  readonly peer: string;
+}
+
+/** A method of unknown messages: what the adapter sees. The types of a definition reach the handlers through {@link Handlers}. */
+// biome-ignore lint/suspicious/noExplicitAny: messages flow in and out, so neither `unknown` nor `never` admits every method.
+type AnyMethod = MethodDefinition<any, any>;
+
+/** A service as ts-proto generates it. */
+export type Definition = Readonly<Record<string, AnyMethod>>;
+
+type RequestOf<M> = M extends { requestDeserialize: (bytes: Buffer) => infer Q } ? Q : never;
+type ResponseOf<M> = M extends { responseDeserialize: (bytes: Buffer) => infer R } ? R : never;
+type Handler<M> = M extends { requestStream: false; responseStream: false }
+  ? (request: RequestOf<M>, context: CallContext) => Promise<ResponseOf<M>>
+  : M extends { requestStream: false; responseStream: true }
+    ? (request: RequestOf<M>, context: CallContext) => AsyncIterable<ResponseOf<M>>
+    : M extends { requestStream: true; responseStream: false }
+      ? (requests: AsyncIterable<RequestOf<M>>, context: CallContext) => Promise<ResponseOf<M>>
+      : (requests: AsyncIterable<RequestOf<M>>, context: CallContext) => AsyncIterable<ResponseOf<M>>;
+
+/** One handler per method of a generated service definition. */
+export type Handlers<D> = { readonly [K in keyof D]: Handler<D[K]> };
+
+export interface ServeOptions {
+  readonly clock: Clock;
+  /** A stream whose client takes nothing for this long is ended: it holds a row of the engine. */
+  readonly stallMsMax?: Millis;
+  /** Told of every call that ends in a fault; `cause` may be logged here, it goes nowhere else. */
+  readonly onFault?: (fault: Fault, path: string) => void;
+}
+
+const STALL_MS_MAX: Millis = 30_000;
+
+/** Makes a grpc-js implementation of `definition` out of plain handlers. */
+export function implement<D extends Definition>(definition: D, handlers: Handlers<D>, options: ServeOptions): UntypedServiceImplementation {
+  const implementation: UntypedServiceImplementation = {};
+  for (const [name, method] of Object.entries(definition)) {
+    const handler = (handlers as Record<string, (...args: unknown[]) => unknown>)[name]!.bind(handlers);
+    implementation[name] = method.responseStream ? streaming(handler, method, options) : single(handler, method, options);
+  }
+  return implementation;
+}
+
+type SingleCall = ServerUnaryCall<unknown, unknown> | ServerReadableStream<unknown, unknown>;
+type StreamingCall = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+type AnyCall = SingleCall | StreamingCall;
+
+function single(handler: (...args: unknown[]) => unknown, method: AnyMethod, options: ServeOptions) {
+  return async (call: SingleCall, reply: sendUnaryData<unknown>) => {
+    const context = callContext(call, method.path, options.clock);
+    try {
+      reply(null, await handler(input(call, method), context));
+    } catch (error) {
+      reply(faultToStatus(report(error, context, options)));
+    }
+  };
+}
+
+function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, options: ServeOptions) {
+  return async (call: StreamingCall) => {
+    const context = callContext(call, method.path, options.clock);
+    try {
+      for await (const message of handler(input(call, method), context) as AsyncIterable<unknown>) {
+        context.signal.throwIfAborted();
+        if (!call.write(message)) await writable(call, context.signal, options);
+      }
+      call.end();
+    } catch (error) {
+      call.emit("error", faultToStatus(report(error, context, options)));
+    }
+  };
+}
+
+/** The request, or the requests; a message that could not be read is a fault of the client. */
+function input(call: AnyCall, method: AnyMethod): unknown {
+  if (!method.requestStream) return wellFormed((call as ServerUnaryCall<unknown, unknown>).request);
+  return (async function* () {
+    for await (const message of call as ServerReadableStream<unknown, unknown>) yield wellFormed(message);
+  })();
+}
+
+function wellFormed(message: unknown): unknown {
+  if (message instanceof Malformed) throw new Fault("message_malformed", message.why);
+  return message;
+}
+
+function callContext(call: AnyCall, path: string, clock: Clock): CallContext {
+  const gone = new AbortController();
+  // grpc-js tells of a passed deadline and of a client that left by the same event.
+  (call as EventEmitter).once("cancelled", () => {
+    const passed = Number(call.getDeadline()) <= clock.now();
+    gone.abort(passed ? new Fault("deadline_passed", "the deadline passed") : new Fault("client_gone", "the client went away"));
+  });
+  return { path, signal: gone.signal, credential: bearer(call.metadata), peer: call.getPeer() };
+}
+
+function bearer(metadata: Metadata): string | undefined {
+  const value = metadata.get("authorization")[0];
+  return typeof value === "string" ? /^Bearer\s+(\S+)$/i.exec(value)?.[1] : undefined;
+}
+
+/** Waits until the transport takes more. After a cancel `drain` never comes, so the signal and `close` race it. */
+async function writable(call: StreamingCall, signal: AbortSignal, options: ServeOptions) {
+  const stallMsMax = options.stallMsMax ?? STALL_MS_MAX;
+  const settled = new AbortController();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const on = { signal: settled.signal };
+      call.once("drain", resolve);
+      call.once("close", resolve);
+      signal.addEventListener("abort", () => reject(signal.reason), on);
+      options.clock.after(stallMsMax, settled.signal).then(
+        () => reject(new Fault("client_stalled", `the client read nothing for ${stallMsMax} ms`)),
+        () => undefined, // The wait ended before the limit.
+      );
+      if (signal.aborted) reject(signal.reason);
+    });
+  } finally {
+    settled.abort();
+  }
+}
+
+function report(error: unknown, context: CallContext, options: ServeOptions): Fault {
+  const fault = context.signal.aborted && error === context.signal.reason ? (context.signal.reason as Fault) : toFault(error);
+  options.onFault?.(fault, context.path);
+  return fault;
+}
