@@ -1,0 +1,125 @@
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Fault, type Millis, SECOND } from "#kernel";
+import { createAdminKey, type RunningRouter, startRouter } from "#router";
+import { type RunningScheduler, startScheduler } from "#scheduler/service";
+import type { StateStore } from "#state";
+import type { ComponentDeps } from "../component.ts";
+import type { Home } from "./home.ts";
+import { startMetricsServer } from "./metrics-server.ts";
+import { type NodeProcess, startNodeProcess } from "./node-process.ts";
+import { openStore } from "./store.ts";
+
+export interface EmbeddedClusterOptions {
+  readonly nodeCount: number;
+  readonly bases: readonly { readonly name: string; readonly directory: string }[];
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly metricsPort: number;
+  /** Threads of each node's engine. Default: the machine's cores shared out. */
+  readonly threads?: number;
+  /** Default: a file in the home. */
+  readonly state?: string;
+}
+
+/** A whole cluster on this machine: router and scheduler in this process, each node in its own. */
+export interface EmbeddedCluster extends AsyncDisposable {
+  readonly http: string;
+  readonly grpcAddress: string;
+  readonly metrics: string;
+  readonly adminKey: string;
+  readonly nodes: readonly NodeProcess[];
+}
+
+const HOST = "127.0.0.1";
+/** A large base takes a while to read and hash. */
+const READY_MS_MAX: Millis = 300 * SECOND;
+
+/** Starts everything in order and resolves when every node is ready to serve. */
+export async function startEmbeddedCluster(deps: ComponentDeps, home: Home, options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+  const running = home.runningCluster();
+  if (running) throw new Fault("resource_exists", `a cluster already runs in ${home.directory} (process ${running.pid}, ${running.http})`);
+  await using parts = new AsyncDisposableStack();
+  const clusterKey = home.clusterKey();
+  const store = parts.use(await openStore(options.state ?? `file:${home.path("state.db")}`));
+  const scheduler = parts.use(await startScheduler(deps, { listen: `${HOST}:0`, clusterKey }));
+  const schedulers = [`${HOST}:${scheduler.port}`];
+  const router = parts.use(
+    await startRouter(
+      { ...deps, store },
+      {
+        grpcListen: `${HOST}:${options.grpcPort}`,
+        httpListen: `${HOST}:${options.httpPort}`,
+        schedulers,
+        clusterKey,
+        dataDirectory: home.path("router"),
+      },
+    ),
+  );
+  const metrics = parts.use(await startMetricsServer(deps.registry, { host: HOST, port: options.metricsPort }));
+  const nodes = Array.from({ length: options.nodeCount }, (_, index) =>
+    parts.use(startNodeProcess(deps, nodeOptions(`node-${index + 1}`, home, options, schedulers[0]!, router, metrics.port, index))),
+  );
+  await nodesReady(deps, scheduler, nodes, options, home);
+
+  const cluster = {
+    http: `http://${HOST}:${router.httpPort}`,
+    grpcAddress: `${HOST}:${router.grpcPort}`,
+    metrics: `http://${HOST}:${metrics.port}/metrics`,
+  };
+  const adminKey = await keepAdminKey(deps, home, store);
+  home.announce({ pid: process.pid, ...cluster });
+  parts.defer(() => home.withdraw());
+  const owned = parts.move();
+  return { ...cluster, adminKey, nodes, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function nodeOptions(
+  id: string,
+  home: Home,
+  options: EmbeddedClusterOptions,
+  scheduler: string,
+  router: RunningRouter,
+  metricsPort: number,
+  index: number,
+) {
+  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.nodeCount));
+  const nodeMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1 + index;
+  const args = () => [
+    ...["--id", id, "--listen", `${HOST}:0`, "--metrics-listen", `${HOST}:${nodeMetricsPort}`],
+    ...["--cache-directory", home.path("nodes", id), "--cluster-key-file", home.path("cluster-key")],
+    ...["--scheduler", scheduler, "--router", `${HOST}:${router.grpcPort}`, "--threads", String(threads)],
+    ...(options.bases.length > 0 ? ["--base", ...options.bases.map((base) => `${base.name}=${base.directory}`)] : []),
+  ];
+  return { id, args, logFile: join(home.directory, "logs", `${id}.log`) };
+}
+
+/** Waits until the scheduler has seen every node ready with every base. */
+async function nodesReady(
+  deps: ComponentDeps,
+  scheduler: RunningScheduler,
+  nodes: readonly NodeProcess[],
+  options: EmbeddedClusterOptions,
+  home: Home,
+) {
+  const deadline = deps.clock.monotonic() + READY_MS_MAX;
+  for (;;) {
+    const ready = [...scheduler.snapshot().nodes.values()].filter(
+      (node) => node.state === "ready" && node.bases.size >= options.bases.length,
+    );
+    if (ready.length >= nodes.length) return;
+    if (deps.clock.monotonic() > deadline) {
+      throw new Fault("no_ready_node", `only ${ready.length} of ${nodes.length} nodes became ready; see ${home.path("logs")}`);
+    }
+    await deps.clock.after(50);
+  }
+}
+
+/** The operator's key: made at the first start, kept for the folder's owner. */
+async function keepAdminKey(deps: ComponentDeps, home: Home, store: StateStore): Promise<string> {
+  const keys = home.readKeys();
+  if (keys) return keys.admin;
+  const admin = await createAdminKey(store, deps);
+  home.writeKeys({ admin, tenants: {} });
+  return admin;
+}

@@ -1,0 +1,71 @@
+import { basename, resolve } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { DEMO_BASE, setUpDemo } from "../cluster/demo.ts";
+import { openHome } from "../cluster/home.ts";
+import { printDemo, readyLine } from "../cluster/welcome.ts";
+import { createDeps, runUntilStopped } from "../component.ts";
+import { printData, printMessage } from "../output.ts";
+
+interface UpOptions {
+  readonly nodes: number;
+  readonly base: readonly string[];
+  readonly port: number;
+  readonly grpcPort: number;
+  readonly metricsPort: number;
+  readonly threads?: number;
+  readonly state?: string;
+  readonly demo: boolean;
+}
+
+export function addUpCommand(program: Command): void {
+  program
+    .command("up")
+    .description("a whole cluster on this machine: router, scheduler, node agents, demo models")
+    .option("--nodes <n>", "node agents", count, 2)
+    .option(
+      "--base <dir>",
+      "a Hugging Face folder to serve; may be repeated",
+      (directory: string, before: string[]) => [...before, resolve(directory)],
+      [] as string[],
+    )
+    .addOption(new Option("--port <n>", "HTTP").argParser(port).default(8080))
+    .addOption(new Option("--grpc-port <n>").argParser(port).default(50_051))
+    .addOption(new Option("--metrics-port <n>", "nodes take the ports after it").argParser(port).default(9_090))
+    .option("--threads <n>", "of each node's engine (default: the cores shared out)", count)
+    .option("--state <url>", "where the state is kept (default: a file in .deltaplane)")
+    .option("--no-demo", "without the demo base, tenants and deltas")
+    .action((options: UpOptions) => runUntilStopped(() => start(options)));
+}
+
+async function start(options: UpOptions): Promise<AsyncDisposable> {
+  const { startEmbeddedCluster } = await import("../cluster/embedded-cluster.ts");
+  const home = openHome();
+  const deps = createDeps("deltaplane");
+  await using parts = new AsyncDisposableStack();
+  printMessage("starting router, scheduler and node agents …");
+  const cluster = parts.use(
+    await startEmbeddedCluster(deps, home, {
+      nodeCount: options.nodes,
+      bases: [...(options.demo ? [DEMO_BASE] : []), ...options.base.map((directory) => ({ name: basename(directory), directory }))],
+      httpPort: options.port,
+      grpcPort: options.grpcPort,
+      metricsPort: options.metricsPort,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...(options.state === undefined ? {} : { state: options.state }),
+    }),
+  );
+  const models = options.demo ? await setUpDemo(cluster, home) : [];
+  printData(readyLine(cluster));
+  if (options.demo) printDemo(cluster, models);
+  return parts.move();
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError("not a number from 1 to 999");
+  return Number(text);
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError("not a port (0 takes a free one)");
+  return Number(text);
+}

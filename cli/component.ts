@@ -1,0 +1,84 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { type Logger, pino } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { z } from "zod";
+import { type Clock, Fault, type Random, systemClock, systemRandom } from "#kernel";
+
+/** What every part of a cluster is built from. Made here, in the composition root, and handed down. */
+export interface ComponentDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Unpredictable bytes, for keys. */
+  readonly randomSecret: (sizeBytes: number) => Buffer;
+  readonly log: Logger;
+  readonly registry: Registry;
+}
+
+export function createDeps(name: string): ComponentDeps {
+  const registry = new Registry();
+  registry.setDefaultLabels({ component: name });
+  collectDefaultMetrics({ register: registry });
+  const log = pino({ name, level: process.env["DELTAPLANE_LOG"] ?? "info" }, pino.destination({ fd: 2, sync: false }));
+  return { clock: systemClock, random: systemRandom(), randomSecret: randomBytes, log, registry };
+}
+
+/** Resolves at SIGINT or SIGTERM; a second signal ends the process at once. */
+export function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130);
+        asked = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** Starts a part, waits for the signal to stop, and drains it. */
+export async function runUntilStopped(start: () => Promise<AsyncDisposable>): Promise<void> {
+  const stopped = stopSignal();
+  await using _running = await start();
+  await stopped;
+}
+
+/**
+ * A component's options: the `--config` file, overridden by the environment and flags, validated as a whole.
+ * Commander already merged environment and flags into `flags`.
+ */
+export function readOptions<T>(schema: z.ZodType<T>, flags: Readonly<Record<string, unknown>>): T {
+  const { config, ...given } = flags;
+  const merged = { ...(typeof config === "string" ? readConfig(config) : {}), ...given };
+  const result = schema.safeParse(merged);
+  if (result.success) return Object.freeze(result.data);
+  const issue = result.error.issues[0]!;
+  const field = issue.path.join(".");
+  throw new Fault("parameter_invalid", `option ${field || issue.code}: ${issue.message}`, { detail: { field } });
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  } catch (cause) {
+    throw new Fault("file_malformed", `${file} cannot be read as JSON: ${String(cause)}`, { detail: { file }, cause });
+  }
+}
+
+/** `host:port`, with a port that exists. */
+export function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
+  if (host === undefined || Number(port) > 65_535)
+    throw new Fault("parameter_invalid", `${address} is not host:port`, { detail: { field: "listen" } });
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
+}
+
+/** A secret from a file (`--…-file`), so that it never stands in a process list. */
+export function readSecret(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (cause) {
+    throw new Fault("file_missing", `${file} cannot be read`, { detail: { file }, cause });
+  }
+}

@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { addAliasCommand } from "./commands/alias.ts";
+import { addBasesCommand } from "./commands/bases.ts";
+import { addBenchCommand } from "./commands/bench.ts";
+import { addDeltasCommand } from "./commands/deltas.ts";
+import { addDoctorCommand } from "./commands/doctor.ts";
+import { addDrainCommand } from "./commands/drain.ts";
+import { addKeysCommand } from "./commands/keys.ts";
+import { addNodeAgentCommand } from "./commands/node-agent.ts";
+import { addPsCommand } from "./commands/ps.ts";
+import { addRouterCommand } from "./commands/router.ts";
+import { addRunCommand } from "./commands/run.ts";
+import { addSchedulerCommand } from "./commands/scheduler.ts";
+import { addStatusCommand } from "./commands/status.ts";
+import { addTenantsCommand } from "./commands/tenants.ts";
+import { addUpCommand } from "./commands/up.ts";
+import { addUsageCommand } from "./commands/usage.ts";
+
+const VERSION = (JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8")) as { version: string }).version;
+
+/** The whole command line. Each command file adds itself; nothing runs until parse. */
+export function createProgram(): Command {
+  const program = new Command("deltaplane")
+    .description("Serve thousands of fine-tuned models from a few shared bases, and bill per token.")
+    .version(VERSION)
+    .addOption(new Option("--server <host:port>", "the router's gRPC address").env("DELTAPLANE_SERVER"))
+    .addOption(new Option("--key <key>", "API key (better: set DELTAPLANE_KEY)").env("DELTAPLANE_KEY"))
+    .addOption(new Option("--context <name>", "a named server and key from contexts.json").env("DELTAPLANE_CONTEXT"))
+    .addOption(new Option("-o, --output <format>", "how to print data").choices(["table", "json"]).default("table"))
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+Examples:
+  deltaplane up                                     a whole cluster on this machine, with demo models
+  deltaplane deltas push ./my-lora --base demo-base --name support
+  deltaplane run acme/support "How do I reset my password?"
+  deltaplane ps                                     which delta is hot where
+  deltaplane usage --by tenant,model
+
+Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrupted`,
+    );
+  for (const add of [
+    addUpCommand,
+    addRouterCommand,
+    addSchedulerCommand,
+    addNodeAgentCommand,
+    addBasesCommand,
+    addDeltasCommand,
+    addAliasCommand,
+    addRunCommand,
+    addPsCommand,
+    addStatusCommand,
+    addDrainCommand,
+    addUsageCommand,
+    addTenantsCommand,
+    addKeysCommand,
+    addDoctorCommand,
+    addBenchCommand,
+  ]) {
+    add(program);
+  }
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}

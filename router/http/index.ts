@@ -1,0 +1,1 @@
+export { type HttpServerDeps, type HttpServerOptions, type RunningHttpServer, startHttpServer } from "./http-server.ts";
