@@ -52,5 +52,9 @@ export interface Checkpoint {
   readonly directory: string;
   readonly info: BaseInfo;
   readonly config: ModelConfig;
+  /**
+   * What the architecture needs, and nothing else. Keyed by the full name in transformers (`model.layers.0.…`,
+   * `transformer.h.0.…`), also where the file stores it without the prefix; `lm_head.weight` is there unless tied.
+   */
   readonly tensors: ReadonlyMap<string, TensorLocation>;
 }
