@@ -54,7 +54,7 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
   const deadline = (call: CallOptions) => (call.timeoutMs === undefined ? {} : { deadline: options.clock.now() + call.timeoutMs });
 
   return {
-    unary(method, request, call = {}) {
+    async unary(method, request, call = {}) {
       call.signal?.throwIfAborted();
       return new Promise((resolve, reject) => {
         const running = client.makeUnaryRequest(
@@ -92,7 +92,7 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
       }
     },
 
-    clientStream(method, requests, call = {}) {
+    async clientStream(method, requests, call = {}) {
       call.signal?.throwIfAborted();
       return new Promise((resolve, reject) => {
         const stream = client.makeClientStreamRequest(
@@ -151,21 +151,29 @@ interface Sink<Q> {
   write(message: Q): boolean;
   end(): void;
   once(event: "drain" | "close", listener: () => void): unknown;
+  off(event: "drain" | "close", listener: () => void): unknown;
 }
 
 async function send<Q>(requests: AsyncIterable<Q>, stream: Sink<Q>, over: AbortSignal): Promise<void> {
   for await (const request of requests) {
     if (over.aborted) return;
-    if (!stream.write(request)) {
-      await new Promise<void>((resolve) => {
-        stream.once("drain", resolve);
-        stream.once("close", resolve);
-        over.addEventListener("abort", () => resolve(), { once: true });
-        if (over.aborted) resolve();
-      });
-    }
+    if (!stream.write(request)) await writable(stream, over);
   }
   if (!over.aborted) stream.end();
+}
+
+/** Waits until the transport takes more, or the call is over. */
+async function writable<Q>(stream: Sink<Q>, over: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = () => resolve();
+  stream.once("drain", done);
+  stream.once("close", done);
+  over.addEventListener("abort", done);
+  if (over.aborted) resolve();
+  await promise;
+  stream.off("drain", done); // A long stream waits thousands of times.
+  stream.off("close", done);
+  over.removeEventListener("abort", done);
 }
 
 /** How calls inside the cluster notice a hung peer: within 3 s, also when no bytes flow. */

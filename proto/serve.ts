@@ -59,6 +59,8 @@ export interface ServeOptions {
 }
 
 const STALL_MS_MAX: Millis = 30_000;
+/** grpc-js's timer may fire a little before the deadline it was set for. */
+const DEADLINE_SLACK_MS: Millis = 5;
 
 /** Makes a grpc-js implementation of `definition` out of plain handlers. */
 export function implement<D extends Definition>(definition: D, handlers: Handlers<D>, options: ServeOptions): UntypedServiceImplementation {
@@ -78,7 +80,7 @@ function single(handler: (...args: unknown[]) => unknown, method: AnyMethod, opt
   return async (call: SingleCall, reply: sendUnaryData<unknown>) => {
     const context = callContext(call, method.path, options.clock);
     try {
-      reply(null, await handler(input(call, method), context));
+      reply(null, await handler(input(call, method, context.signal), context));
     } catch (error) {
       reply(faultToStatus(report(error, context, options)));
     }
@@ -89,7 +91,9 @@ function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, 
   return async (call: StreamingCall) => {
     const context = callContext(call, method.path, options.clock);
     try {
-      for await (const message of handler(input(call, method), context) as AsyncIterable<unknown>) {
+      // Awaited, although a handler gives an iterable at once: one that is an async function by mistake must not end the process.
+      const messages = (await handler(input(call, method, context.signal), context)) as AsyncIterable<unknown>;
+      for await (const message of messages) {
         context.signal.throwIfAborted();
         if (!call.write(message)) await writable(call, context.signal, options);
       }
@@ -100,11 +104,22 @@ function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, 
   };
 }
 
-/** The request, or the requests; a message that could not be read is a fault of the client. */
-function input(call: AnyCall, method: AnyMethod): unknown {
+/**
+ * The request, or the requests; a message that could not be read is a fault of the client.
+ *
+ * The end of the requests does not prove that they are whole: Node ends a stream that is cancelled before it resets it,
+ * so the wire shows a clean end first. A handler to which a part would be harmful checks the content (size, checksum).
+ */
+function input(call: AnyCall, method: AnyMethod, signal: AbortSignal): unknown {
   if (!method.requestStream) return wellFormed((call as ServerUnaryCall<unknown, unknown>).request);
   return (async function* () {
-    for await (const message of call as ServerReadableStream<unknown, unknown>) yield wellFormed(message);
+    try {
+      for await (const message of call as ServerReadableStream<unknown, unknown>) yield wellFormed(message);
+    } catch (error) {
+      signal.throwIfAborted(); // A client that left shows as a stream closed too early; the signal knows why.
+      throw error;
+    }
+    signal.throwIfAborted();
   })();
 }
 
@@ -117,7 +132,7 @@ function callContext(call: AnyCall, path: string, clock: Clock): CallContext {
   const gone = new AbortController();
   // grpc-js tells of a passed deadline and of a client that left by the same event.
   (call as EventEmitter).once("cancelled", () => {
-    const passed = Number(call.getDeadline()) <= clock.now();
+    const passed = Number(call.getDeadline()) <= clock.now() + DEADLINE_SLACK_MS;
     gone.abort(passed ? new Fault("deadline_passed", "the deadline passed") : new Fault("client_gone", "the client went away"));
   });
   return { path, signal: gone.signal, credential: bearer(call.metadata), peer: call.getPeer() };
@@ -132,20 +147,21 @@ function bearer(metadata: Metadata): string | undefined {
 async function writable(call: StreamingCall, signal: AbortSignal, options: ServeOptions) {
   const stallMsMax = options.stallMsMax ?? STALL_MS_MAX;
   const settled = new AbortController();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const abort = () => reject(signal.reason);
   try {
-    await new Promise<void>((resolve, reject) => {
-      const on = { signal: settled.signal };
-      call.once("drain", resolve);
-      call.once("close", resolve);
-      signal.addEventListener("abort", () => reject(signal.reason), on);
-      options.clock.after(stallMsMax, settled.signal).then(
-        () => reject(new Fault("client_stalled", `the client read nothing for ${stallMsMax} ms`)),
-        () => undefined, // The wait ended before the limit.
-      );
-      if (signal.aborted) reject(signal.reason);
-    });
+    call.once("drain", resolve).once("close", resolve);
+    signal.addEventListener("abort", abort);
+    options.clock.after(stallMsMax, settled.signal).then(
+      () => reject(new Fault("client_stalled", `the client read nothing for ${stallMsMax} ms`)),
+      () => undefined, // The wait ended before the limit.
+    );
+    if (signal.aborted) abort();
+    await promise;
   } finally {
     settled.abort();
+    call.off("drain", resolve).off("close", resolve); // A long stream waits thousands of times.
+    signal.removeEventListener("abort", abort);
   }
 }
 

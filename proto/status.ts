@@ -7,6 +7,9 @@ import { Status } from "./generated/google/rpc/status.ts";
 
 const DETAILS_KEY = "grpc-status-details-bin";
 const DOMAIN = "deltaplane";
+/** A status travels in trailers, which peers limit to some kilobytes; what is longer is text of the caller's own. */
+const MESSAGE_LENGTH_MAX = 500;
+const DETAIL_LENGTH_MAX = 200;
 
 const CODES: Readonly<Record<FaultCode, status>> = {
   cancelled: status.CANCELLED,
@@ -28,7 +31,8 @@ const CODES: Readonly<Record<FaultCode, status>> = {
 
 /** For statuses that a peer sent without our details: a proxy, the transport, another server. */
 const REASONS_BY_CODE: ReadonlyMap<status, FaultReason> = new Map([
-  [status.CANCELLED, "client_gone"],
+  // Whoever cancels a call gets his own signal's reason; if it was not us, the peer cut the call as it shut down.
+  [status.CANCELLED, "node_lost"],
   [status.INVALID_ARGUMENT, "message_malformed"],
   [status.DEADLINE_EXCEEDED, "deadline_passed"],
   [status.NOT_FOUND, "resource_unknown"],
@@ -46,31 +50,33 @@ const REASONS_BY_CODE: ReadonlyMap<status, FaultReason> = new Map([
 /** What leaves the process: code, message and typed details, never the cause. */
 export function faultToStatus(fault: Fault): StatusObject {
   const code = CODES[fault.code];
+  const message = printable(fault.message, MESSAGE_LENGTH_MAX);
   const details = [pack("google.rpc.ErrorInfo", ErrorInfo.encode(errorInfo(fault)).finish())];
   if (fault.retry.kind === "after") {
-    const waitMs = fault.retry.waitMs;
+    const waitMs = Math.ceil(fault.retry.waitMs);
     const retryDelay = { seconds: Math.floor(waitMs / 1000), nanos: Math.round((waitMs % 1000) * 1e6) };
     details.push(pack("google.rpc.RetryInfo", RetryInfo.encode({ retryDelay }).finish()));
   }
   if (fault.detail.field !== undefined) {
-    const fieldViolations = [{ field: fault.detail.field, description: fault.message }];
+    const fieldViolations = [{ field: printable(fault.detail.field, DETAIL_LENGTH_MAX), description: message }];
     details.push(pack("google.rpc.BadRequest", BadRequest.encode({ fieldViolations }).finish()));
   }
   if (fault.detail.resource !== undefined) {
-    const resource = { resourceType: "", resourceName: fault.detail.resource, owner: "", description: fault.message };
+    const resourceName = printable(fault.detail.resource, DETAIL_LENGTH_MAX);
+    const resource = { resourceType: "", resourceName, owner: "", description: message };
     details.push(pack("google.rpc.ResourceInfo", ResourceInfo.encode(resource).finish()));
   }
   const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message: fault.message, details }).finish()));
+  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
   if (fault.retry.kind === "never") metadata.set("grpc-retry-pushback-ms", "-1");
-  if (fault.retry.kind === "after") metadata.set("grpc-retry-pushback-ms", String(fault.retry.waitMs));
-  return { code, details: fault.message, metadata };
+  if (fault.retry.kind === "after") metadata.set("grpc-retry-pushback-ms", String(Math.ceil(fault.retry.waitMs)));
+  return { code, details: message, metadata };
 }
 
 /** A peer's status as a fault: the one it threw when it is one of ours, else the nearest reason for its code. */
 export function statusToFault(error: ServiceError): Fault {
   const info = readErrorInfo(error);
-  const reason = info && info.domain === DOMAIN && info.reason in FAULTS ? (info.reason as FaultReason) : undefined;
+  const reason = info && info.domain === DOMAIN && Object.hasOwn(FAULTS, info.reason) ? (info.reason as FaultReason) : undefined;
   if (!info || !reason) return new Fault(REASONS_BY_CODE.get(error.code) ?? "bug", error.details || error.message, { cause: error });
   const { retry, line, ...rest } = info.metadata;
   const detail: FaultDetail = { ...rest, ...(line === undefined ? {} : { line: Number(line) }) };
@@ -79,7 +85,7 @@ export function statusToFault(error: ServiceError): Fault {
 
 function errorInfo(fault: Fault): ErrorInfo {
   const metadata: Record<string, string> = { retry: printRetry(fault.retry) };
-  for (const [key, value] of Object.entries(fault.detail)) metadata[key] = String(value);
+  for (const [key, value] of Object.entries(fault.detail)) metadata[key] = printable(String(value), DETAIL_LENGTH_MAX);
   return { reason: fault.reason, domain: DOMAIN, metadata };
 }
 
@@ -94,12 +100,17 @@ function readErrorInfo(error: ServiceError): ErrorInfo | undefined {
   }
 }
 
+/** Text that fits, and that every encoder takes: half a surrogate pair would make grpc-js throw. */
+function printable(text: string, lengthMax: number): string {
+  return (text.length > lengthMax ? `${text.slice(0, lengthMax - 1)}…` : text).toWellFormed();
+}
+
 function pack(type: string, value: Uint8Array): { typeUrl: string; value: Buffer } {
   return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };
 }
 
 function printRetry(retry: Retry): string {
-  return retry.kind === "after" ? `after ${retry.waitMs}` : retry.kind;
+  return retry.kind === "after" ? `after ${Math.ceil(retry.waitMs)}` : retry.kind;
 }
 
 function parseRetry(text: string | undefined): Retry | undefined {

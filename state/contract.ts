@@ -28,13 +28,16 @@ export type Put = { readonly kind: "put"; readonly version: number } | { readonl
 /** Small JSON values under keys like `delta/<digest>`. Compare-and-set is the only way to write. */
 export interface Records {
   get(key: string): Promise<Versioned | undefined>;
-  /** Writes `value` if the record's version is `version` (undefined: if there is no such record). */
+  /** Writes `value` if the record's version is `version` (undefined: if there is no such record). Versions grow and are never given twice. */
   putIf(key: string, value: unknown, version: number | undefined): Promise<Put>;
   /** Removes the record if its version is `version`. */
   removeIf(key: string, version: number): Promise<Put>;
   /** In order of keys. */
   list(prefix: string): Promise<readonly Versioned[]>;
-  /** First every present record under the prefix, then each change, until the signal aborts. */
+  /**
+   * First every present record under the prefix, then what changes, until the signal aborts: then it ends. Whoever reads
+   * slowly gets the last change of each record, perhaps not every one between.
+   */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<RecordChange>;
 }
 
@@ -75,7 +78,12 @@ export interface UsageRow {
  * any number of times, from router and node, before and after a crash. What was posted is never lowered.
  */
 export interface Ledger {
-  /** Durable when it resolves. Gives what each claim added, in order. */
+  /**
+   * Durable when it resolves, all or nothing. Gives what each claim added, in order. Tenant, base, price version and time
+   * of admission are those of the first claim of a request; key, model and delta of the first claim that names them.
+   *
+   * @throws Fault parameter_invalid for a count that is no whole number from 0; nothing of the batch is posted.
+   */
   post(claims: readonly Claim[]): Promise<readonly Posting[]>;
   usage(query: UsageQuery): Promise<readonly UsageRow[]>;
 }

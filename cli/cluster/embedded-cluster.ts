@@ -119,7 +119,7 @@ async function nodesReady(
 async function keepAdminKey(deps: ComponentDeps, home: Home, store: StateStore): Promise<string> {
   const keys = home.readKeys();
   if (keys) return keys.admin;
-  const admin = await createAdminKey(store, deps);
+  const { text: admin } = await createAdminKey(store.records, deps);
   home.writeKeys({ admin, tenants: {} });
   return admin;
 }

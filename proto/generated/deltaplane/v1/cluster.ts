@@ -137,6 +137,7 @@ export interface NodeView {
 }
 
 export interface WatchSnapshotResponse {
+  /** Grows within a stream. 0: one part of a large change; more follow, and the last part has the version. Shown to nobody before that. */
   version: number;
   /** Forget everything that is not in this message. */
   full: boolean;

@@ -1,0 +1,92 @@
+import {
+  asNodeId,
+  type BaseDigest,
+  type BaseLoad,
+  type DeltaDigest,
+  DIGEST_PATTERN,
+  Fault,
+  GIB,
+  type NodeId,
+  type NodeState,
+  type Residency,
+} from "#kernel";
+import { baseLoadFromMessage, nodeStateFromMessage, type ReportRequest, residencyFromMessage } from "#proto";
+
+/** What a node tells of itself, checked: nothing in it is impossible. Whether it is in order is for membership.ts to say. */
+export interface NodeReport {
+  readonly nodeId: NodeId;
+  readonly address: string;
+  readonly epoch: string;
+  readonly sequence: number;
+  readonly state: NodeState;
+  readonly bases: ReadonlyMap<BaseDigest, BaseLoad>;
+  /** Whether `deltas` are all, or those that changed. */
+  readonly full: boolean;
+  readonly deltas: ReadonlyMap<DeltaDigest, Residency>;
+  readonly removed: readonly DeltaDigest[];
+}
+
+/** A pod's name is one, and so is any host name. */
+const NODE_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/;
+const ADDRESS_PATTERN = /^\S{1,300}:\d{1,5}$/;
+const EPOCH_PATTERN = /^[\x21-\x7e]{1,64}$/;
+const BASES_MAX = 64;
+const NAME_LENGTH_MAX = 256;
+/** Far beyond any delta; a number above it is a mistake. */
+const DELTA_BYTES_MAX = 64 * GIB;
+const RANK_MAX = 4096;
+
+/** The counts of a load, each with what it can't exceed. */
+const LIMITS: readonly (readonly [keyof BaseLoad, keyof BaseLoad])[] = [
+  ["rowsRunning", "rowsMax"],
+  ["queueDepth", "queueDepthMax"],
+  ["slotsUsed", "slotsMax"],
+  ["kvTokensUsed", "kvTokensMax"],
+];
+
+/** @throws Fault message_malformed, with the field, for anything that can't be true of a node. */
+export function readReport(message: ReportRequest): NodeReport {
+  require(NODE_ID_PATTERN.test(message.nodeId), "node_id", message.nodeId);
+  require(ADDRESS_PATTERN.test(message.address), "address", message.address);
+  require(EPOCH_PATTERN.test(message.epoch), "epoch", message.epoch);
+  require(message.bases.length <= BASES_MAX, "bases", message.bases.length);
+  for (const digest of message.removedDigests) require(DIGEST_PATTERN.test(digest), "removed_digests", digest);
+  const bases = new Map(message.bases.map(baseLoadFromMessage));
+  const deltas = new Map(message.deltas.map(residencyFromMessage));
+  for (const [digest, load] of bases) checkLoad(digest, load);
+  for (const [digest, residency] of deltas) checkResidency(digest, residency);
+  return {
+    nodeId: asNodeId(message.nodeId),
+    address: message.address,
+    epoch: message.epoch,
+    sequence: message.sequence,
+    state: nodeStateFromMessage(message.state),
+    bases,
+    full: message.full,
+    deltas,
+    removed: message.removedDigests as DeltaDigest[],
+  };
+}
+
+function checkLoad(digest: BaseDigest, load: BaseLoad): void {
+  require(DIGEST_PATTERN.test(digest), "bases.digest", digest);
+  require(load.name.length <= NAME_LENGTH_MAX, "bases.name", load.name.length);
+  for (const [field, value] of Object.entries(load)) {
+    if (field !== "name") require(Number.isFinite(value) && value >= 0, `bases.${field}`, value);
+  }
+  for (const [count, max] of LIMITS) require(load[count] <= load[max], `bases.${count}`, `${load[count]} of ${load[max]}`);
+}
+
+function checkResidency(digest: DeltaDigest, residency: Residency): void {
+  require(DIGEST_PATTERN.test(digest), "deltas.digest", digest);
+  require(DIGEST_PATTERN.test(residency.baseDigest), "deltas.base_digest", residency.baseDigest);
+  require(residency.tenantId !== "" && residency.tenantId.length <= NAME_LENGTH_MAX, "deltas.tenant_id", residency.tenantId);
+  require(residency.rank <= RANK_MAX, "deltas.rank", residency.rank);
+  require(residency.sizeBytes <= DELTA_BYTES_MAX, "deltas.size_bytes", residency.sizeBytes);
+}
+
+function require(condition: boolean, field: string, value: unknown): void {
+  if (condition) return;
+  const shown = String(value).slice(0, 80);
+  throw new Fault("message_malformed", `report: ${field} can't be ${JSON.stringify(shown)}`, { detail: { field } });
+}

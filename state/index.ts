@@ -1,0 +1,2 @@
+export type * from "./contract.ts";
+export { openEmbeddedStore } from "./embedded/store.ts";
