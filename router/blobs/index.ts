@@ -1,0 +1,1 @@
+export { DELTA_FILE_LIMITS, type DeltaFileLimits, type DeltaFiles, type DeltaPiece, openDeltaFiles } from "./delta-files.ts";

@@ -1,0 +1,49 @@
+import { asBaseDigest, type BaseDigest, type Millis, type Snapshot, type Tokens } from "#kernel";
+import type { CatalogView } from "./view.ts";
+
+/** A base that can be asked for: an operator added it, or a node reports it. */
+export interface KnownBase {
+  readonly name: string;
+  readonly digest: BaseDigest;
+  readonly contextTokensMax: Tokens;
+  /** 0 for a base that only the nodes know. */
+  readonly createdAt: Millis;
+}
+
+/** Bases by name, from the records first and then from what the nodes report. */
+export class BaseDirectory {
+  readonly #view: CatalogView;
+  readonly #snapshot: () => Snapshot;
+  #reported: { readonly of: Snapshot; readonly byName: ReadonlyMap<string, KnownBase> } | undefined;
+
+  constructor(view: CatalogView, snapshot: () => Snapshot) {
+    this.#view = view;
+    this.#snapshot = snapshot;
+  }
+
+  find(name: string): KnownBase | undefined {
+    return this.#view.get("base", name) ?? this.#fromNodes().get(name);
+  }
+
+  /** In order of names. */
+  list(): readonly KnownBase[] {
+    const known = new Map(this.#fromNodes());
+    for (const record of this.#view.all("base")) known.set(record.name, record);
+    return [...known.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  /** Looked up once per snapshot, and only for names that no record has. */
+  #fromNodes(): ReadonlyMap<string, KnownBase> {
+    const snapshot = this.#snapshot();
+    if (this.#reported?.of !== snapshot) {
+      const byName = new Map<string, KnownBase>();
+      for (const node of snapshot.nodes.values()) {
+        for (const [digest, { name, contextTokensMax }] of node.bases) {
+          byName.set(name, { name, digest: asBaseDigest(digest), contextTokensMax, createdAt: 0 });
+        }
+      }
+      this.#reported = { of: snapshot, byName };
+    }
+    return this.#reported.byName;
+  }
+}

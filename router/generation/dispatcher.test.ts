@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { asTenantId, seededRandom, VirtualClock } from "#kernel";
+import { memoryTransport } from "../nodes/index.ts";
+import { BASE_DIGEST, nodeView, settableCluster, snapshotOf } from "../testing/cluster-of.ts";
+import { Dispatcher, type PlacementAsk } from "./dispatcher.ts";
+import { FailedNodes } from "./failed-nodes.ts";
+
+const ASK: PlacementAsk = {
+  ...{ tenantId: asTenantId("acme"), baseDigest: BASE_DIGEST, deltaDigest: undefined },
+  ...{ promptTokensEstimate: 1, maxTokens: 1, rows: 1 },
+};
+const FEW = { rowsMax: 2, queueDepthMax: 1 };
+
+function dispatcherOver(...ids: readonly string[]) {
+  const cluster = settableCluster(snapshotOf(ids.map((id) => nodeView(id, { load: FEW }))));
+  const reasons: string[] = [];
+  const dispatcher = new Dispatcher({
+    ...{ clock: new VirtualClock(), random: seededRandom(1), transport: memoryTransport(new Map()) },
+    snapshot: () => cluster.snapshot,
+    onDecision: (reason) => reasons.push(reason),
+  });
+  return { dispatcher, cluster, reasons };
+}
+
+test("between two reports requests spread over the nodes, until all are full", () => {
+  const { dispatcher, reasons } = dispatcherOver("a", "b");
+  const placed = Array.from({ length: 6 }, () => dispatcher.place(ASK).node.id);
+  expect(placed.filter((id) => id === "a").length).toBe(3);
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+  expect(reasons.at(-1)).toBe("none_queue");
+});
+
+test("what has ended makes room at once, without waiting for the next report", () => {
+  const { dispatcher } = dispatcherOver("a");
+  for (let index = 0; index < 100; index++) dispatcher.place(ASK)[Symbol.dispose]();
+  expect(dispatcher.place(ASK).node.id).toBe("a");
+});
+
+test("a new report says it better than what was assumed, also about what ends later", () => {
+  const { dispatcher, cluster } = dispatcherOver("a");
+  const old = [0, 1, 2].map(() => dispatcher.place(ASK));
+  cluster.set(snapshotOf([nodeView("a", { reportedAt: 1000, load: { ...FEW, rowsRunning: 2 } })]));
+  dispatcher.place(ASK);
+  for (const placement of old) placement[Symbol.dispose]();
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+});
+
+test("a node that failed a request stays out of it until it reports again or starts anew", () => {
+  const { dispatcher, cluster } = dispatcherOver("a");
+  const failed = new FailedNodes();
+  const view = cluster.snapshot.nodes.values().next().value!;
+  failed.add(view);
+  expect(() => dispatcher.place(ASK, failed)).toThrow(expect.objectContaining({ reason: "no_ready_node" }));
+  expect(dispatcher.place(ASK).node.id).toBe("a");
+  cluster.set(snapshotOf([{ ...view, epoch: "2" }]));
+  expect(dispatcher.place(ASK, failed).node.epoch).toBe("2");
+});

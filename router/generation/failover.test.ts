@@ -1,0 +1,236 @@
+import fc from "fast-check";
+import { Registry } from "prom-client";
+import { describe, expect, test } from "vitest";
+import {
+  asKeyId,
+  asNodeId,
+  asTenantId,
+  type Claim,
+  type ClaimOutbox,
+  Fault,
+  isFault,
+  type NodeId,
+  seededRandom,
+  systemClock,
+  VirtualClock,
+} from "#kernel";
+import { FinishReason, type GenerateRequest, type GenerateResponse, Sampling } from "#proto";
+import { BaseDirectory, CatalogView } from "../catalog/index.ts";
+import type { Principal } from "../contract.ts";
+import { createRouterMetrics } from "../metrics.ts";
+import { memoryTransport, type NodeClient } from "../nodes/index.ts";
+import { BASE_NAME, settableCluster, snapshotOf, viewsOf } from "../testing/cluster-of.ts";
+import { type Death, PROMPT_TOKENS, scriptedNode } from "../testing/scripted-node.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { createInferenceCore } from "./inference-core.ts";
+import { RequestSlots } from "./request-slots.ts";
+
+const PRINCIPAL: Principal = { keyId: asKeyId("k"), tenantId: asTenantId("acme"), scopes: new Set(["infer"]) };
+const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** A core over nodes in this process, with an outbox that keeps what it is given. */
+function coreOver(nodes: ReadonlyMap<NodeId, NodeClient>, { clock = systemClock, outboxFull = false } = {}) {
+  const claims: Claim[] = [];
+  const outbox: ClaimOutbox = {
+    async write(claim) {
+      if (outboxFull) throw new Fault("store_unreachable", "the disk is full");
+      claims.push(claim);
+    },
+    pending: 0,
+    flush: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const cluster = settableCluster(snapshotOf(viewsOf(nodes)));
+  const slots = new RequestSlots({ requestsMax: 4, requestsPerTenantMax: 2 });
+  const metrics = createRouterMetrics(new Registry(), { claimsPending: () => 0, queueDepth: () => slots.waiting });
+  const view = new CatalogView();
+  const names = { view, bases: new BaseDirectory(view, () => cluster.snapshot) };
+  const random = seededRandom(7);
+  const dispatcher = new Dispatcher({
+    clock,
+    random,
+    transport: memoryTransport(nodes),
+    snapshot: () => cluster.snapshot,
+    onDecision: () => undefined,
+  });
+  const core = createInferenceCore({ clock, random, log: LOG, names, slots, dispatcher, outbox, metrics, ready: () => true });
+  return { core, claims, cluster, slots };
+}
+
+function request(sampling: Partial<Sampling> = {}): GenerateRequest {
+  return {
+    model: BASE_NAME,
+    prompt: { kind: { $case: "text", value: "once upon a time" } },
+    sampling: { ...Sampling.create(), seed: "42", maxTokens: 20, ...sampling },
+  };
+}
+
+/** What a reader has in the end: text, tokens and finish reason of each choice. */
+function read(pieces: readonly GenerateResponse[], n: number) {
+  return Array.from({ length: n }, (_, choice) => {
+    const own = pieces.filter((piece) => piece.choice === choice);
+    return {
+      text: own.map((piece) => piece.text).join(""),
+      tokens: own.flatMap((piece) => piece.tokenIds),
+      finish: own.filter((piece) => piece.finishReason !== FinishReason.FINISH_REASON_UNSPECIFIED).map((piece) => piece.finishReason),
+    };
+  });
+}
+
+async function all(pieces: AsyncIterable<GenerateResponse>): Promise<GenerateResponse[]> {
+  return Array.fromAsync(pieces);
+}
+
+/** Four nodes that die as the list says, whichever of them comes to serve the first, second, … attempt. */
+function dyingNodes(deaths: readonly Death[]): ReadonlyMap<NodeId, NodeClient> {
+  const script = { death: ({ attempt }: { attempt: number }) => deaths[attempt - 1] };
+  return new Map(["a", "b", "c", "d"].map((id) => [asNodeId(id), scriptedNode(script)]));
+}
+
+const death: fc.Arbitrary<Death> = fc.oneof(
+  fc.record({ afterPieces: fc.nat(30), reason: fc.constantFrom("node_lost", "engine_lost", "node_draining", "early_end") }),
+  // A node without room says so before its first piece.
+  fc.record({ afterPieces: fc.constant(0), reason: fc.constantFrom("queue_full", "capacity_exhausted", "delta_unavailable") }),
+);
+
+describe("whenever nodes die", () => {
+  test("the reader gets every token once, the bill says so, and the last claim comes before the last piece", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(death, { maxLength: 3 }), fc.integer({ min: 1, max: 4 }), fc.nat(), async (deaths, n, seed) => {
+        const wish = request({ n, seed: String(seed) });
+        const undisturbed = read(await all(coreOver(dyingNodes([])).core.generate(PRINCIPAL, wish, new AbortController().signal)), n);
+        const { core, claims, slots } = coreOver(dyingNodes(deaths));
+        const pieces: GenerateResponse[] = [];
+        let settledBeforeLast = false;
+        for await (const piece of core.generate(PRINCIPAL, wish, new AbortController().signal)) {
+          pieces.push(piece);
+          settledBeforeLast = claims.at(-1)?.outcome === "completed";
+        }
+        expect(read(pieces, n)).toEqual(undisturbed);
+        const handed = pieces.reduce((sum, piece) => sum + piece.tokenIds.length, 0);
+        const usage = { promptTokens: PROMPT_TOKENS, cachedTokens: 2, completionTokens: handed };
+        expect(pieces.at(-1)?.usage).toEqual(usage);
+        expect(settledBeforeLast).toBe(true);
+        expect(claims.at(-1)).toMatchObject({ outcome: "completed", usage, tenantId: "acme", model: BASE_NAME });
+        expect(new Set(claims.map((claim) => claim.requestId)).size).toBe(1);
+        expect(slots.running).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("a reader that leaves is billed for the pieces it took, and the node's work ends", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(death, { maxLength: 2 }), fc.integer({ min: 1, max: 30 }), async (deaths, leaveAfter) => {
+        const { core, claims, slots } = coreOver(dyingNodes(deaths));
+        let taken = 0;
+        let tokens = 0;
+        let last: GenerateResponse | undefined;
+        for await (const piece of core.generate(PRINCIPAL, request(), new AbortController().signal)) {
+          tokens += piece.tokenIds.length;
+          last = piece;
+          if (++taken === leaveAfter) break;
+        }
+        expect(claims.at(-1)?.usage.completionTokens).toBe(tokens);
+        const finished = last?.finishReason !== FinishReason.FINISH_REASON_UNSPECIFIED;
+        expect(claims.at(-1)?.outcome).toBe(finished ? "completed" : "cancelled");
+        expect(slots.running).toBe(0);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+test("a request that fails on four nodes ends with the last one's fault, and costs what it was given", async () => {
+  const deaths: Death[] = [3, 2, 0, 1].map((afterPieces) => ({ afterPieces, reason: "node_lost" }));
+  const { core, claims } = coreOver(dyingNodes(deaths));
+  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({ reason: "node_lost" });
+  expect(claims.at(-1)).toMatchObject({ outcome: "failed", attempt: 4, usage: { completionTokens: 6 } });
+});
+
+test("a fault of the request itself is not tried again, and before the first token it costs nothing", async () => {
+  const nodes = dyingNodes([{ afterPieces: 0, reason: "context_too_long" }]);
+  const { core, claims } = coreOver(nodes);
+  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({
+    reason: "context_too_long",
+  });
+  expect(claims).toEqual([]);
+});
+
+test("a full node in the middle of a text is not one that died: the fault reaches the reader", async () => {
+  const { core } = coreOver(dyingNodes([{ afterPieces: 2, reason: "capacity_exhausted" }]));
+  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({
+    reason: "capacity_exhausted",
+  });
+});
+
+test("with nobody else there the request waits until its node reports again", async () => {
+  const clock = new VirtualClock();
+  const id = asNodeId("only");
+  const node = scriptedNode({ death: ({ attempt }) => (attempt === 1 ? { afterPieces: 4, reason: "engine_lost" } : undefined) });
+  const nodes = new Map<NodeId, NodeClient>([[id, node]]);
+  const { core, cluster } = coreOver(nodes, { clock });
+  const pieces = all(core.generate(PRINCIPAL, request(), new AbortController().signal));
+  await clock.advance(2000);
+  expect(node.generated.length).toBe(1);
+  const view = cluster.snapshot.nodes.get(id)!;
+  cluster.set(snapshotOf([{ ...view, reportedAt: 2000 }], 2));
+  await clock.advance(200);
+  expect(node.generated.length).toBe(2);
+  const undisturbed = await all(
+    coreOver(new Map([[id, scriptedNode()]])).core.generate(PRINCIPAL, request(), new AbortController().signal),
+  );
+  expect(read(await pieces, 1)).toEqual(read(undisturbed, 1));
+});
+
+test("nobody waits for ever: after five seconds without a node the request fails", async () => {
+  const clock = new VirtualClock();
+  const node = scriptedNode({ death: () => ({ afterPieces: 1, reason: "node_lost" }) });
+  const { core } = coreOver(new Map([[asNodeId("only"), node]]), { clock });
+  const failed = all(core.generate(PRINCIPAL, request(), new AbortController().signal)).catch((error: unknown) => error);
+  await clock.advance(6000);
+  expect(isFault(await failed, "no_ready_node")).toBe(true);
+});
+
+test("what has no seed gets one, and every attempt the same", async () => {
+  const nodes = dyingNodes([{ afterPieces: 2, reason: "node_lost" }]);
+  const { core } = coreOver(nodes);
+  await all(core.generate(PRINCIPAL, request({ seed: undefined }), new AbortController().signal));
+  const seeds = [...nodes.values()].flatMap((node) =>
+    (node as ReturnType<typeof scriptedNode>).generated.map((sent) => sent.sampling?.seed),
+  );
+  expect(seeds.length).toBe(2);
+  expect(seeds[0]).toMatch(/^\d+$/);
+  expect(seeds[1]).toBe(seeds[0]);
+});
+
+test("cancellation is the signal's own reason, and the bill says cancelled", async () => {
+  const { core, claims } = coreOver(dyingNodes([]));
+  const cancel = new AbortController();
+  const gone = new Fault("client_gone", "left");
+  const pieces = core.generate(PRINCIPAL, request(), cancel.signal)[Symbol.asyncIterator]();
+  await pieces.next();
+  await pieces.next();
+  cancel.abort(gone);
+  await expect(pieces.next()).rejects.toBe(gone);
+  expect(claims.at(-1)).toMatchObject({ outcome: "cancelled", usage: { completionTokens: 2 } });
+});
+
+test("nothing of a request waits behind the limit: the third of a tenant is refused at once", async () => {
+  const { core } = coreOver(dyingNodes([]));
+  const open = [0, 1].map(() => core.generate(PRINCIPAL, request(), new AbortController().signal)[Symbol.asyncIterator]());
+  await Promise.all(open.map((pieces) => pieces.next()));
+  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({ reason: "queue_full" });
+  await Promise.all(open.map((pieces) => pieces.return?.()));
+  expect((await all(core.generate(PRINCIPAL, request(), new AbortController().signal))).length).toBeGreaterThan(0);
+});
+
+test("an outbox that takes no claims stops the text: what can't be billed is not served", async () => {
+  const { core } = coreOver(dyingNodes([]), { outboxFull: true });
+  const pieces: GenerateResponse[] = [];
+  const served = async () => {
+    for await (const piece of core.generate(PRINCIPAL, request(), new AbortController().signal)) pieces.push(piece);
+  };
+  await expect(served()).rejects.toMatchObject({ reason: "store_unreachable" });
+  expect(pieces.every((piece) => piece.finishReason === FinishReason.FINISH_REASON_UNSPECIFIED)).toBe(true);
+});

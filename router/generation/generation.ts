@@ -1,0 +1,169 @@
+import { type Clock, Fault, type Millis, type NodeView, type Outcome, toFault } from "#kernel";
+import type { GenerateResponse, NodeServiceGenerateRequest, NodeServiceGenerateResponse } from "#proto";
+import type { Residency, RouterMetrics } from "../metrics.ts";
+import type { Dispatcher, PlacementAsk } from "./dispatcher.ts";
+import { FailedNodes } from "./failed-nodes.ts";
+import type { RequestMeter } from "./request-meter.ts";
+import type { RequestProgress } from "./request-progress.ts";
+
+export interface GenerationDeps {
+  readonly clock: Clock;
+  readonly dispatcher: Dispatcher;
+  readonly metrics: RouterMetrics;
+}
+
+/** One request, checked, resolved and let in. */
+export interface Generation {
+  readonly requestId: string;
+  /** The model's full name, as every piece says it. */
+  readonly model: string;
+  readonly baseName: string;
+  readonly ask: PlacementAsk;
+  /** What every attempt sends; the attempt's number and the progress are added. */
+  readonly nodeRequest: Omit<NodeServiceGenerateRequest, "attempt" | "progress">;
+  readonly progress: RequestProgress;
+  readonly meter: RequestMeter;
+  readonly startedAt: Millis;
+  /** Once, with the first piece. */
+  readonly onFirstToken: () => void;
+}
+
+/**
+ * The pieces of one request, from as many nodes as it takes. A token is given once, whichever node made it; a piece is
+ * only taken from a node when the reader has come for it, so everything taken is handed on. The claim of everything
+ * handed on is durable before the last piece leaves, and before the stream ends in any other way.
+ */
+export async function* streamGeneration(
+  deps: GenerationDeps,
+  generation: Generation,
+  signal: AbortSignal,
+): AsyncGenerator<GenerateResponse> {
+  const { progress, meter, ask } = generation;
+  const failed = new FailedNodes();
+  const watch = new TokenWatch(deps, generation);
+  let node: NodeView | undefined;
+  let outcome: Outcome = "cancelled"; // Stays when the reader leaves: then only `finally` is reached.
+  try {
+    while (!progress.done) {
+      using placement = node ? await deps.dispatcher.placeAgain(ask, failed, signal) : deps.dispatcher.place(ask);
+      node = placement.node;
+      const fault = yield* serveAttempt(deps, generation, node, watch, signal);
+      if (progress.done) return;
+      const next = progress.after(fault);
+      if (next.kind === "fail") throw next.fault;
+      failed.add(node);
+    }
+  } catch (error) {
+    if (!signal.aborted) outcome = "failed";
+    throw error;
+  } finally {
+    if (node) await meter.settle(outcome, progress.usage, { attempt: progress.attempt, nodeId: node.id });
+  }
+}
+
+/** The pieces of one attempt; returns why it gives no more. */
+async function* serveAttempt(
+  deps: GenerationDeps,
+  generation: Generation,
+  node: NodeView,
+  watch: TokenWatch,
+  signal: AbortSignal,
+): AsyncGenerator<GenerateResponse, Fault> {
+  const { progress, meter } = generation;
+  const pieces = openAttempt(deps, generation, node, signal);
+  const serving = { attempt: progress.attempt, nodeId: node.id };
+  try {
+    for (;;) {
+      const pulled = await pull(pieces, node, signal);
+      if (pulled.kind === "over") return pulled.fault;
+      if (!progress.take(pulled.piece)) return misbehaved(node);
+      watch.saw(pulled.piece);
+      if (progress.done) await meter.settle("completed", progress.usage, serving);
+      else meter.running(progress.usage, serving);
+      yield messageOf(generation, pulled.piece);
+    }
+  } finally {
+    await pieces.return().catch(() => undefined); // The attempt is over: whatever its node still has to say is of no interest.
+  }
+}
+
+type Pulled = { readonly kind: "piece"; readonly piece: NodeServiceGenerateResponse } | { readonly kind: "over"; readonly fault: Fault };
+
+/** The next thing a node says. Its end and its failure are values, so that our own failures are never mistaken for them. */
+async function pull(pieces: AsyncIterator<NodeServiceGenerateResponse>, node: NodeView, signal: AbortSignal): Promise<Pulled> {
+  try {
+    const { done, value } = await pieces.next();
+    return done ? { kind: "over", fault: endedEarly(node) } : { kind: "piece", piece: value };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: "over", fault: toFault(error) };
+  }
+}
+
+function openAttempt(
+  deps: GenerationDeps,
+  generation: Generation,
+  node: NodeView,
+  signal: AbortSignal,
+): AsyncGenerator<NodeServiceGenerateResponse, void, undefined> {
+  const progress = generation.progress.begin();
+  const request = { ...generation.nodeRequest, attempt: generation.progress.attempt, progress };
+  return (async function* () {
+    yield* deps.dispatcher.clientOf(node).generate(request, signal);
+  })();
+}
+
+function messageOf(generation: Generation, piece: NodeServiceGenerateResponse): GenerateResponse {
+  return {
+    requestId: generation.requestId,
+    model: generation.model,
+    choice: piece.choice,
+    text: piece.text,
+    tokenIds: piece.tokenIds,
+    logprobs: piece.logprobs,
+    finishReason: piece.finishReason,
+    usage: generation.progress.usage,
+    fingerprint: piece.fingerprint,
+  };
+}
+
+function misbehaved(node: NodeView): Fault {
+  return new Fault("bug", "internal error", {
+    detail: { resource: node.id },
+    cause: new Error("a node sent a piece of a choice that is over or was never asked for"),
+  });
+}
+
+function endedEarly(node: NodeView): Fault {
+  return new Fault("node_lost", "the node ended its stream before the text was finished", { detail: { resource: node.id } });
+}
+
+const RESIDENCIES: ReadonlyMap<string, Residency> = new Map([
+  ["slot", "hot"],
+  ["ram", "warm"],
+]);
+
+/** Times a request's pieces for the metrics. */
+class TokenWatch {
+  readonly #deps: GenerationDeps;
+  readonly #generation: Generation;
+  readonly #lastAt = new Map<number, Millis>();
+
+  constructor(deps: GenerationDeps, generation: Generation) {
+    this.#deps = deps;
+    this.#generation = generation;
+  }
+
+  saw(piece: NodeServiceGenerateResponse): void {
+    const now = this.#deps.clock.monotonic();
+    const { startedAt, baseName, ask } = this.#generation;
+    if (this.#lastAt.size === 0) {
+      const residency = ask.deltaDigest === undefined ? "hot" : (RESIDENCIES.get(piece.residency) ?? "cold");
+      this.#deps.metrics.firstToken(baseName, residency, now - startedAt);
+      this.#generation.onFirstToken();
+    }
+    const lastAt = this.#lastAt.get(piece.choice);
+    if (lastAt !== undefined) this.#deps.metrics.nextToken(now - lastAt);
+    this.#lastAt.set(piece.choice, now);
+  }
+}

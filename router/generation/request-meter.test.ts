@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { asBaseDigest, asKeyId, asNodeId, asRequestId, asTenantId, type Claim, type ClaimOutbox, Fault, VirtualClock } from "#kernel";
+import { RequestMeter } from "./request-meter.ts";
+
+const SERVING = { attempt: 1, nodeId: asNodeId("a") };
+const usage = (completionTokens: number) => ({ promptTokens: 5, cachedTokens: 0, completionTokens });
+
+function meterOver(write: (claim: Claim) => Promise<void>) {
+  const clock = new VirtualClock();
+  const outbox: ClaimOutbox = { write, pending: 0, flush: async () => undefined, [Symbol.asyncDispose]: async () => undefined };
+  const facts = {
+    ...{ requestId: asRequestId("r"), tenantId: asTenantId("acme"), keyId: asKeyId("k"), baseDigest: asBaseDigest("b") },
+    ...{ model: "demo-base", priceVersion: 1, admittedAt: 0 },
+  };
+  return { clock, meter: new RequestMeter({ outbox, clock }, facts) };
+}
+
+test("tokens are claimed in groups of 16, or every 50 ms", async () => {
+  const claimed: number[] = [];
+  const { clock, meter } = meterOver(async (claim) => void claimed.push(claim.usage.completionTokens));
+  for (let tokens = 1; tokens <= 40; tokens++) {
+    meter.running(usage(tokens), SERVING);
+    await clock.advance(0);
+  }
+  expect(claimed).toEqual([16, 32]);
+  await clock.advance(50);
+  meter.running(usage(41), SERVING);
+  expect(claimed).toEqual([16, 32, 41]);
+});
+
+test("a slow disk makes groups larger, not the stream slower", async () => {
+  const claimed: number[] = [];
+  const disk = Promise.withResolvers<void>();
+  const { meter } = meterOver(async (claim) => {
+    claimed.push(claim.usage.completionTokens);
+    await disk.promise;
+  });
+  for (let tokens = 1; tokens <= 100; tokens++) meter.running(usage(tokens), SERVING);
+  expect(claimed).toEqual([16]);
+});
+
+test("what could not be written is told with the next token", async () => {
+  const { clock, meter } = meterOver(() => Promise.reject(new Fault("store_unreachable", "the disk is full")));
+  meter.running(usage(16), SERVING);
+  await clock.advance(0);
+  expect(() => meter.running(usage(17), SERVING)).toThrow(/disk is full/);
+});
+
+test("a request settles once, and one that got nothing not at all", async () => {
+  const outcomes: string[] = [];
+  const { meter } = meterOver(async (claim) => void outcomes.push(claim.outcome));
+  await meter.settle("completed", usage(3), SERVING);
+  await meter.settle("cancelled", usage(3), SERVING);
+  expect(outcomes).toEqual(["completed"]);
+  const other = meterOver(async (claim) => void outcomes.push(claim.outcome));
+  await other.meter.settle("failed", { promptTokens: 0, cachedTokens: 0, completionTokens: 0 }, SERVING);
+  expect(outcomes).toEqual(["completed"]);
+});

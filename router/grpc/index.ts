@@ -1,0 +1,1 @@
+export { type GrpcDoorDeps, startGrpcDoor } from "./grpc-door.ts";

@@ -1,0 +1,40 @@
+import type { KeyScope } from "../contract.ts";
+
+/**
+ * Who may call what. `infer` and `train` are scopes of a tenant's key (an operator's key has all scopes); `operator` is
+ * an admin key, `cluster` the key that routers, schedulers and nodes share. What is not named here is refused, and a
+ * test enumerates the services, so that a new RPC without a rule fails it.
+ */
+export type Rule = Exclude<KeyScope, "admin"> | "operator" | "cluster";
+
+export const RULES: Readonly<Record<string, Rule>> = {
+  "/deltaplane.v1.InferenceService/Generate": "infer",
+  "/deltaplane.v1.InferenceService/Score": "infer",
+  "/deltaplane.v1.InferenceService/CountTokens": "infer",
+
+  "/deltaplane.v1.ModelService/ListModels": "infer",
+  "/deltaplane.v1.ModelService/GetModel": "infer",
+  "/deltaplane.v1.ModelService/AddBase": "operator",
+  "/deltaplane.v1.ModelService/ListBases": "infer",
+  "/deltaplane.v1.ModelService/RemoveBase": "operator",
+  "/deltaplane.v1.ModelService/PushDelta": "train",
+  "/deltaplane.v1.ModelService/ListDeltas": "infer",
+  "/deltaplane.v1.ModelService/GetDelta": "infer",
+  "/deltaplane.v1.ModelService/PinDelta": "train",
+  "/deltaplane.v1.ModelService/RemoveDelta": "train",
+  "/deltaplane.v1.ModelService/DownloadDelta": "cluster",
+  "/deltaplane.v1.ModelService/SetAlias": "train",
+  "/deltaplane.v1.ModelService/ListAliases": "infer",
+  "/deltaplane.v1.ModelService/RemoveAlias": "train",
+
+  "/deltaplane.v1.BillingService/GetUsage": "infer",
+  "/deltaplane.v1.BillingService/SubmitClaims": "cluster",
+
+  "/deltaplane.v1.AdminService/CreateTenant": "operator",
+  "/deltaplane.v1.AdminService/ListTenants": "operator",
+  "/deltaplane.v1.AdminService/CreateKey": "operator",
+  "/deltaplane.v1.AdminService/ListKeys": "operator",
+  "/deltaplane.v1.AdminService/RevokeKey": "operator",
+  "/deltaplane.v1.AdminService/GetCluster": "operator",
+  "/deltaplane.v1.AdminService/DrainNode": "operator",
+};

@@ -1,0 +1,85 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { Millis, Usage } from "#kernel";
+
+/** Where a delta stood when its request came, in the words of the metrics. */
+export type Residency = "hot" | "warm" | "cold";
+
+/** What a router counts. Never a tenant or a delta in a label: their number has no bound. */
+export interface RouterMetrics {
+  requestEnded(code: string, base: string): void;
+  firstToken(base: string, residency: Residency, waitMs: Millis): void;
+  nextToken(waitMs: Millis): void;
+  placementDecided(reason: string): void;
+  tokensServed(base: string, usage: Usage): void;
+}
+
+/** Read when the metrics are scraped. */
+export interface RouterGauges {
+  readonly claimsPending: () => number;
+  /** Requests that were let in and have no first token yet. */
+  readonly queueDepth: () => number;
+}
+
+/** From one step of a small model to a cold start under load. */
+const FIRST_TOKEN_BUCKETS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 30, 60];
+const INTER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 5];
+
+export function createRouterMetrics(registry: Registry, gauges: RouterGauges): RouterMetrics {
+  const registers = [registry];
+  const requests = new Counter({
+    name: "deltaplane_requests_total",
+    help: "Requests by how they ended.",
+    labelNames: ["code", "base"],
+    registers,
+  });
+  const firstToken = new Histogram({
+    name: "deltaplane_time_to_first_token_seconds",
+    help: "From the request's arrival to its first token.",
+    labelNames: ["base", "residency"],
+    buckets: FIRST_TOKEN_BUCKETS,
+    registers,
+  });
+  const interToken = new Histogram({
+    name: "deltaplane_inter_token_seconds",
+    help: "Between two pieces of one choice.",
+    buckets: INTER_TOKEN_BUCKETS,
+    registers,
+  });
+  const decisions = new Counter({
+    name: "deltaplane_placement_decisions_total",
+    help: "Choices of a node, by the reason that decided.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const tokens = new Counter({
+    name: "deltaplane_tokens_total",
+    help: "Tokens served. Not the bill: that is the ledger.",
+    labelNames: ["base", "kind"],
+    registers,
+  });
+  sampled("deltaplane_ledger_claims_pending", "Claims that are durable here and not yet in the ledger.", gauges.claimsPending, registry);
+  sampled("deltaplane_queue_depth", "Requests that were let in and have no first token yet.", gauges.queueDepth, registry);
+
+  return {
+    requestEnded: (code, base) => requests.inc({ code, base }),
+    firstToken: (base, residency, waitMs) => firstToken.observe({ base, residency }, waitMs / 1000),
+    nextToken: (waitMs) => interToken.observe(waitMs / 1000),
+    placementDecided: (reason) => decisions.inc({ reason }),
+    tokensServed(base, usage) {
+      tokens.inc({ base, kind: "prompt" }, usage.promptTokens);
+      tokens.inc({ base, kind: "cached" }, usage.cachedTokens);
+      tokens.inc({ base, kind: "completion" }, usage.completionTokens);
+    },
+  };
+}
+
+function sampled(name: string, help: string, read: () => number, registry: Registry): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+}
