@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, Option } from "commander";
 import { addAliasCommand } from "./commands/alias.ts";
 import { addBasesCommand } from "./commands/bases.ts";
@@ -17,8 +15,7 @@ import { addStatusCommand } from "./commands/status.ts";
 import { addTenantsCommand } from "./commands/tenants.ts";
 import { addUpCommand } from "./commands/up.ts";
 import { addUsageCommand } from "./commands/usage.ts";
-
-const VERSION = (JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8")) as { version: string }).version;
+import { VERSION } from "./version.ts";
 
 /** The whole command line. Each command file adds itself; nothing runs until parse. */
 export function createProgram(): Command {
@@ -36,7 +33,7 @@ export function createProgram(): Command {
       `
 Examples:
   deltaplane up                                     a whole cluster on this machine, with demo models
-  deltaplane deltas push ./my-lora --base demo-base --name support
+  deltaplane deltas push ./my-delta --base demo-base --name support
   deltaplane run acme/support "How do I reset my password?"
   deltaplane ps                                     which delta is hot where
   deltaplane usage --by tenant,model

@@ -17,10 +17,22 @@ export interface Residency {
   readonly pinned: boolean;
 }
 
-/** How busy a node's engine for one base is. */
-export interface BaseLoad {
+/** What a base is, for those who only pass its name on. */
+export interface BaseDescription {
   readonly name: string;
+  /** llama, qwen2, qwen3 or gpt2. */
+  readonly architecture: string;
   readonly contextTokensMax: Tokens;
+  readonly vocabularySize: number;
+  readonly parameterCount: number;
+  /** As stored: float32, float16 or bfloat16. */
+  readonly weightType: string;
+  /** The folder on the nodes. */
+  readonly directory: string;
+}
+
+/** One base on one node, and how busy its engine is. */
+export interface BaseLoad extends BaseDescription {
   readonly rankMax: number;
   readonly rowsRunning: number;
   readonly rowsMax: number;

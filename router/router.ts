@@ -12,6 +12,7 @@ import { startGrpcDoor } from "./grpc/index.ts";
 import { startHttpServer } from "./http/index.ts";
 import type { RandomSecret } from "./keys/index.ts";
 import { createRouterMetrics } from "./metrics.ts";
+import { keepDesiredState, type ModelDeps } from "./models/index.ts";
 import { type ClusterView, type NodeTransport, openGrpcTransport, startClusterView } from "./nodes/index.ts";
 
 export interface RouterDeps {
@@ -88,11 +89,11 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
   const ready = () => serving && hasReadyNode(cluster.snapshot);
   const core = createInferenceCore({ clock, random, log, names, slots, dispatcher, outbox, metrics, ready });
 
+  const models: ModelDeps = { clock, log, catalog, names, files, dispatcher, stopping: stopping.signal };
   const grpc = await startGrpcDoor(
     {
-      ...{ clock, log, core, catalog, names, files, dispatcher, snapshot, cluster },
+      ...{ ...models, core, snapshot, cluster },
       randomSecret: deps.randomSecret,
-      stopping: stopping.signal,
       ledger: store.ledger,
       authenticate: core.authenticate,
       clusterKey: options.clusterKey,
@@ -104,6 +105,7 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
   );
   started.use(grpc); // Closed first should the next step fail; after a drain there is nothing left to close.
   const http = options.httpListen === undefined ? undefined : await startHttpServer({ core, clock, log }, parseListen(options.httpListen));
+  const desired = keepDesiredState(models, snapshot);
   grpc.setServing(true);
 
   const parts = started.move();
@@ -112,6 +114,7 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
     await Promise.all([grpc.drain(graceMs), http?.drain(graceMs)]);
     await lastClaims(clock, slots);
     stopping.abort(); // Warming and dropping of deltas, of which nobody waits for the end.
+    await desired;
     await parts.disposeAsync();
   };
   let drained: Promise<void> | undefined;

@@ -20,6 +20,7 @@ const base = asBaseDigest("b".repeat(64));
 const delta = asDeltaDigest("d".repeat(64));
 const IDLE: BaseLoad = {
   name: "demo-base",
+  ...{ architecture: "llama", vocabularySize: 256, parameterCount: 1_000, weightType: "float32", directory: "base" },
   contextTokensMax: 2048,
   rankMax: 64,
   rowsRunning: 0,

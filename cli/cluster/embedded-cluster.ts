@@ -5,6 +5,7 @@ import { createAdminKey, type RunningRouter, startRouter } from "#router";
 import { type RunningScheduler, startScheduler } from "#scheduler/service";
 import type { StateStore } from "#state";
 import type { ComponentDeps } from "../component.ts";
+import { VERSION } from "../version.ts";
 import type { Home } from "./home.ts";
 import { startMetricsServer } from "./metrics-server.ts";
 import { type NodeProcess, startNodeProcess } from "./node-process.ts";
@@ -53,6 +54,7 @@ export async function startEmbeddedCluster(deps: ComponentDeps, home: Home, opti
         schedulers,
         clusterKey,
         dataDirectory: home.path("router"),
+        version: VERSION,
       },
     ),
   );

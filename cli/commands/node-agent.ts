@@ -60,6 +60,7 @@ export function addNodeAgentCommand(program: Command): void {
         deps.log.info({ port: agent.port }, "node agent ready");
         // An orphan serves nobody: the cluster that started this process is gone when the channel to it closes.
         process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+        process.channel?.unref(); // Listening keeps the channel open, and with it a process that has nothing left to do.
         return parts;
       }),
     );

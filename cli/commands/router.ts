@@ -4,6 +4,7 @@ import { z } from "zod";
 import { startMetricsServer } from "../cluster/metrics-server.ts";
 import { openStore } from "../cluster/store.ts";
 import { createDeps, readOptions, readSecret, runUntilStopped, splitAddress } from "../component.ts";
+import { VERSION } from "../version.ts";
 
 const Options = z.object({
   grpcListen: z.string(),
@@ -48,6 +49,7 @@ export function addRouterCommand(program: Command): void {
               schedulers: options.scheduler,
               clusterKey: readSecret(options.clusterKeyFile),
               dataDirectory: options.dataDirectory,
+              version: VERSION,
             },
           ),
         );

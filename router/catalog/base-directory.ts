@@ -1,11 +1,9 @@
-import { asBaseDigest, type BaseDigest, type Millis, type Snapshot, type Tokens } from "#kernel";
+import type { BaseDescription, BaseDigest, Millis, Snapshot } from "#kernel";
 import type { CatalogView } from "./view.ts";
 
 /** A base that can be asked for: an operator added it, or a node reports it. */
-export interface KnownBase {
-  readonly name: string;
+export interface KnownBase extends BaseDescription {
   readonly digest: BaseDigest;
-  readonly contextTokensMax: Tokens;
   /** 0 for a base that only the nodes know. */
   readonly createdAt: Millis;
 }
@@ -38,8 +36,10 @@ export class BaseDirectory {
     if (this.#reported?.of !== snapshot) {
       const byName = new Map<string, KnownBase>();
       for (const node of snapshot.nodes.values()) {
-        for (const [digest, { name, contextTokensMax }] of node.bases) {
-          byName.set(name, { name, digest: asBaseDigest(digest), contextTokensMax, createdAt: 0 });
+        for (const [digest, load] of node.bases) {
+          const { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType, directory } = load;
+          const described = { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType, directory };
+          byName.set(name, { ...described, digest, createdAt: 0 });
         }
       }
       this.#reported = { of: snapshot, byName };

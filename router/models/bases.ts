@@ -23,22 +23,9 @@ export async function addBase(deps: ModelDeps, request: AddBaseRequest, snapshot
   return (await deps.catalog.create("base", name, record)) ?? deps.catalog.view.get("base", name) ?? record;
 }
 
-/** Every base that can be asked for; of those that only the nodes know, what they report. */
+/** Every base that can be asked for. */
 export function listBases(deps: ModelDeps): readonly Base[] {
-  return deps.names.bases.list().map(({ name, digest, contextTokensMax }) => {
-    const { createdAt: _, ...record } = deps.catalog.view.get("base", name) ?? { createdAt: 0 };
-    return {
-      architecture: "",
-      vocabularySize: 0,
-      parameterCount: 0,
-      weightType: "",
-      directory: "",
-      ...record,
-      name,
-      digest,
-      contextTokensMax,
-    };
-  });
+  return deps.names.bases.list().map(({ createdAt: _, ...base }) => base);
 }
 
 /** @throws Fault model_unknown, or resource_in_use while a delta refers to it */

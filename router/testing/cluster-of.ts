@@ -17,6 +17,7 @@ export const BASE_NAME = "demo-base";
 export const BASE_DIGEST: BaseDigest = asBaseDigest(sha256Hex("demo-base"));
 
 const LOAD: BaseLoad = {
+  ...{ architecture: "llama", vocabularySize: 256, parameterCount: 1_000, weightType: "float32", directory: "/bases/demo-base" },
   ...{ name: BASE_NAME, contextTokensMax: 512, rankMax: 64, rowsRunning: 0, rowsMax: 16, queueDepth: 0, queueDepthMax: 64 },
   ...{ slotsUsed: 0, slotsMax: 16, kvTokensUsed: 0, kvTokensMax: 8192, tokensPerSecond: 0 },
 };

@@ -45,6 +45,7 @@ const report = (sequence: number, more: Partial<ReportRequest> = {}): ReportRequ
 const load = {
   name: "demo-base",
   digest: base,
+  ...{ architecture: "llama", vocabularySize: 256, parameterCount: 1_000, weightType: "float32", directory: "base" },
   contextTokensMax: 2048,
   rankMax: 64,
   rowsRunning: 1,

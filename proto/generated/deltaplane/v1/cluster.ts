@@ -83,7 +83,7 @@ export interface DeltaResidency {
   pinned: boolean;
 }
 
-/** How busy the engine of one base is. */
+/** One base on one node, and how busy its engine is. */
 export interface BaseLoad {
   name: string;
   digest: string;
@@ -98,6 +98,14 @@ export interface BaseLoad {
   kvTokensUsed: number;
   kvTokensMax: number;
   tokensPerSecond: number;
+  /** llama, qwen2, qwen3 or gpt2. */
+  architecture: string;
+  vocabularySize: number;
+  parameterCount: number;
+  /** As stored: float32, float16 or bfloat16. */
+  weightType: string;
+  /** The folder on the node. */
+  directory: string;
 }
 
 export interface ReportRequest {
@@ -321,6 +329,11 @@ function createBaseBaseLoad(): BaseLoad {
     kvTokensUsed: 0,
     kvTokensMax: 0,
     tokensPerSecond: 0,
+    architecture: "",
+    vocabularySize: 0,
+    parameterCount: 0,
+    weightType: "",
+    directory: "",
   };
 }
 
@@ -364,6 +377,21 @@ export const BaseLoad: MessageFns<BaseLoad> = {
     }
     if (message.tokensPerSecond !== 0) {
       writer.uint32(105).double(message.tokensPerSecond);
+    }
+    if (message.architecture !== "") {
+      writer.uint32(114).string(message.architecture);
+    }
+    if (message.vocabularySize !== 0) {
+      writer.uint32(120).uint32(message.vocabularySize);
+    }
+    if (message.parameterCount !== 0) {
+      writer.uint32(128).uint64(message.parameterCount);
+    }
+    if (message.weightType !== "") {
+      writer.uint32(138).string(message.weightType);
+    }
+    if (message.directory !== "") {
+      writer.uint32(146).string(message.directory);
     }
     return writer;
   },
@@ -485,6 +513,46 @@ export const BaseLoad: MessageFns<BaseLoad> = {
             message.tokensPerSecond = reader.double();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.architecture = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.vocabularySize = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.parameterCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.weightType = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.directory = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -515,6 +583,11 @@ export const BaseLoad: MessageFns<BaseLoad> = {
     message.kvTokensUsed = object.kvTokensUsed ?? 0;
     message.kvTokensMax = object.kvTokensMax ?? 0;
     message.tokensPerSecond = object.tokensPerSecond ?? 0;
+    message.architecture = object.architecture ?? "";
+    message.vocabularySize = object.vocabularySize ?? 0;
+    message.parameterCount = object.parameterCount ?? 0;
+    message.weightType = object.weightType ?? "";
+    message.directory = object.directory ?? "";
     return message;
   },
 };

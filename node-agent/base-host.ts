@@ -1,0 +1,159 @@
+import { type BaseLoad, type Clock, Fault, type Log, sha256Hex } from "#kernel";
+import { type BaseInfo, type DeltaReference, openCheckpoint, openTextCodec, RANK_MAX, type TextCodec } from "#model";
+import type { ChangeBell } from "./change-bell.ts";
+import type { Arrival, DeltaCache, DeltaSlots } from "./delta-cache/index.ts";
+import type { Engine, EngineLoad, Slot } from "./engine/contract.ts";
+import type { RunnerLimits } from "./engine/runner/contract.ts";
+import { type GenerationDefaults, readGenerationDefaults } from "./generation/generation-defaults.ts";
+import { RateMeter } from "./rate-meter.ts";
+import { SupervisedEngine } from "./supervised-engine.ts";
+
+/** The right to run sequences on a base's engine, with a delta or without. Hold it while they run. */
+export interface EngineUse {
+  readonly engine: Engine;
+  /** Undefined for the plain base. */
+  readonly slot: Slot | undefined;
+  /** Where the delta was; the plain base is always in its slot. */
+  readonly arrival: Arrival;
+  /** Unique among all sequences of this node's life. */
+  readonly sequencePrefix: string;
+  release(): void;
+}
+
+/** Starts an engine for the base in `directory`. */
+export type EngineFactory = (base: { readonly directory: string; readonly name: string; readonly limits: RunnerLimits }) => Promise<Engine>;
+
+export interface BaseHostDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly deltas: DeltaCache;
+  readonly startEngine: EngineFactory;
+  /** Rings when the engine is lost and when it is back. */
+  readonly changes: ChangeBell;
+}
+
+export interface BaseHostOptions {
+  readonly name: string;
+  /** A Hugging Face folder. */
+  readonly directory: string;
+  /** How much an engine for this base may hold. */
+  readonly limits: (base: BaseInfo) => RunnerLimits;
+  /** Of the engine; part of the fingerprint. */
+  readonly engineVersion: string;
+}
+
+const FINGERPRINT_LENGTH = 12;
+
+/** One base on this node: what it is, how it reads and writes text, and its engine, restarted whenever it is lost. */
+export class BaseHost implements AsyncDisposable {
+  readonly info: BaseInfo;
+  readonly codec: TextCodec;
+  readonly defaults: GenerationDefaults;
+  readonly directory: string;
+  readonly #engineVersion: string;
+  readonly #supervised: SupervisedEngine<DeltaSlots>;
+  readonly #limits: RunnerLimits;
+  readonly #rate: RateMeter;
+  #uses = 0;
+
+  private constructor(
+    parts: {
+      readonly info: BaseInfo;
+      readonly codec: TextCodec;
+      readonly defaults: GenerationDefaults;
+      readonly limits: RunnerLimits;
+      readonly supervised: SupervisedEngine<DeltaSlots>;
+    },
+    clock: Clock,
+    options: BaseHostOptions,
+  ) {
+    this.info = parts.info;
+    this.codec = parts.codec;
+    this.defaults = parts.defaults;
+    this.directory = options.directory;
+    this.#supervised = parts.supervised;
+    this.#limits = parts.limits;
+    this.#engineVersion = options.engineVersion;
+    this.#rate = new RateMeter(clock);
+  }
+
+  /** Reads the base's folder and starts its engine. @throws Faults of the folder's files; engine_lost. */
+  static async start(deps: BaseHostDeps, options: BaseHostOptions): Promise<BaseHost> {
+    const { directory, name } = options;
+    const { info } = await openCheckpoint(directory, { name });
+    const codec = await openTextCodec(directory, info);
+    const defaults = await readGenerationDefaults(directory);
+    deps.deltas.addBase(info);
+    const limits = options.limits(info);
+    const supervised = await SupervisedEngine.start<DeltaSlots>(deps, () => deps.startEngine({ directory, name, limits }), {
+      begin: (engine) => {
+        deps.changes.ring();
+        return deps.deltas.openSlots(engine, limits);
+      },
+      end: (slots, reason) => {
+        slots.close(reason);
+        deps.changes.ring();
+      },
+    });
+    return new BaseHost({ info, codec, defaults, limits, supervised }, deps.clock, options);
+  }
+
+  /**
+   * Brings the delta into a slot and gives the right to use it.
+   *
+   * @throws Fault engine_lost while there is no engine; faults of the delta cache; the signal's reason.
+   */
+  async use(delta: DeltaReference | undefined, signal: AbortSignal): Promise<EngineUse> {
+    const life = this.#supervised.life;
+    if (!life) throw new Fault("engine_lost", "the engine's process ended; it is being started again");
+    const lease = delta && (await life.belongings.acquire(delta, signal));
+    this.#uses += 1;
+    return {
+      engine: life.engine,
+      slot: lease?.slot,
+      arrival: lease?.arrival ?? "slot",
+      sequencePrefix: String(this.#uses),
+      release: () => lease?.release(),
+    };
+  }
+
+  /** What the engine says of itself; undefined while there is none. */
+  get engineLoad(): EngineLoad | undefined {
+    return this.#supervised.life?.engine.load();
+  }
+
+  /** How busy this base is. Without an engine it has room for nothing. */
+  load(): BaseLoad {
+    const { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType } = this.info;
+    const description = { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType, directory: this.directory };
+    const rankMax = Math.min(RANK_MAX, this.#limits.tableRanksMax);
+    const engine = this.engineLoad;
+    if (!engine) return { ...description, rankMax, ...NO_ROOM };
+    const { rowsRunning, rowsMax, queueDepth, queueDepthMax, slotsUsed, slotsMax, kvTokensUsed, kvTokensMax } = engine;
+    const tokensPerSecond = this.#rate.rate(engine.promptTokens + engine.completionTokens);
+    const counts = { rowsRunning, rowsMax, queueDepth, queueDepthMax, slotsUsed, slotsMax, kvTokensUsed, kvTokensMax };
+    return { ...description, rankMax, ...counts, tokensPerSecond };
+  }
+
+  /** Changes when the weights or the engine change. */
+  fingerprint(delta: DeltaReference | undefined): string {
+    const parts = [this.info.digest, delta?.digest ?? "", this.#engineVersion];
+    return `fp_${sha256Hex(parts.join("\n")).slice(0, FINGERPRINT_LENGTH)}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#supervised[Symbol.asyncDispose]();
+  }
+}
+
+const NO_ROOM = {
+  rowsRunning: 0,
+  rowsMax: 0,
+  queueDepth: 0,
+  queueDepthMax: 0,
+  slotsUsed: 0,
+  slotsMax: 0,
+  kvTokensUsed: 0,
+  kvTokensMax: 0,
+  tokensPerSecond: 0,
+} as const;

@@ -1,0 +1,12 @@
+/** Rings when something about this node changed that routers should soon know. */
+export class ChangeBell {
+  readonly #listeners = new Set<() => void>();
+
+  listen(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  ring(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

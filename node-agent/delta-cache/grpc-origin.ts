@@ -1,0 +1,63 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { type Bytes, Fault, type Millis, SECOND, unreachable } from "#kernel";
+import type { DeltaReference } from "#model";
+import { type DownloadDeltaResponse, type GrpcChannel, ModelServiceService } from "#proto";
+import type { DeltaOrigin } from "./contract.ts";
+import { CONFIG_FILE, WEIGHTS_FILE } from "./delta-folder.ts";
+
+/** A fetch that takes longer is given up: whoever waits is better served by another node. */
+const FETCH_MS_MAX: Millis = 60 * SECOND;
+
+/** Deltas from the routers' stores, asked in turn until one answers. */
+export function createGrpcOrigin(routers: readonly GrpcChannel[]): DeltaOrigin {
+  return {
+    async fetch(reference, directory, bytesMax, signal) {
+      let failure = new Fault("delta_unavailable", "this node knows no router to fetch deltas from");
+      for (const router of routers) {
+        try {
+          return await download(router, reference, directory, bytesMax, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!(error instanceof Fault) || !isUnreachable(error)) throw error;
+          failure = new Fault("delta_unavailable", "the delta could not be fetched from its store", { cause: error });
+        }
+      }
+      throw failure;
+    },
+  };
+}
+
+function isUnreachable(fault: Fault): boolean {
+  return fault.code === "unavailable" || fault.code === "deadline_exceeded" || fault.code === "cancelled";
+}
+
+async function download(router: GrpcChannel, delta: DeltaReference, directory: string, bytesMax: Bytes, signal: AbortSignal) {
+  await using config = await openFile(join(directory, CONFIG_FILE));
+  await using weights = await openFile(join(directory, WEIGHTS_FILE));
+  let received = 0;
+  const call = { signal, timeoutMs: FETCH_MS_MAX };
+  for await (const { part } of router.serverStream(ModelServiceService.downloadDelta, { delta }, call)) {
+    if (!part) continue;
+    received += part.value.byteLength;
+    if (received > bytesMax) throw new Fault("message_too_large", `the delta is larger than the ${bytesMax} bytes this node takes`);
+    await writePart(part, config, weights);
+  }
+}
+
+async function writePart(part: NonNullable<DownloadDeltaResponse["part"]>, config: FileHandle, weights: FileHandle): Promise<void> {
+  switch (part.$case) {
+    case "config":
+      await config.appendFile(part.value);
+      return;
+    case "weights":
+      await weights.appendFile(part.value);
+      return;
+    default:
+      unreachable(part);
+  }
+}
+
+function openFile(path: string): Promise<FileHandle> {
+  return open(path, "wx");
+}

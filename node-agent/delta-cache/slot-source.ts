@@ -1,0 +1,19 @@
+import type { LoadedDelta } from "#model";
+import type { Engine, Slot } from "../engine/contract.ts";
+import type { TierSource } from "./contract.ts";
+import type { Tier } from "./tier.ts";
+
+/** How an engine's slots are filled: from the RAM tier. The unit is ranks: the engine's packed tables have so many rows. */
+export function createSlotSource(ram: Tier<LoadedDelta>, engine: Pick<Engine, "attach" | "detach">): TierSource<Slot> {
+  return {
+    async prepare(reference, signal) {
+      const held = await ram.acquire(reference, signal);
+      return {
+        size: held.value.rank,
+        load: async () => ({ value: await engine.attach(held.value), size: held.value.rank }),
+        release: () => held.release(), // The engine has its own copy now.
+      };
+    },
+    drop: (_reference, slot) => engine.detach(slot),
+  };
+}

@@ -1,0 +1,377 @@
+import { LRUCache } from "lru-cache";
+import { assert, type Clock, type DeltaDigest, Fault, InvariantError, type Tier as TierName } from "#kernel";
+import type { DeltaReference } from "#model";
+import {
+  type PreparedLoad,
+  StaleCopy,
+  type TierEvent,
+  type TierLease,
+  type TierLimits,
+  type TierObserver,
+  type TierSource,
+  type TierStatus,
+} from "./contract.ts";
+import { LoadGate } from "./load-gate.ts";
+import { planRoom } from "./room.ts";
+import { type Entry, type LoadingEntry, type ReadyEntry, unlessAborted, type Waiter } from "./tier-entry.ts";
+
+/** One retry: a copy that is damaged again right after it was fetched is not a stale copy any more. */
+const PREPARES_MAX = 2;
+
+/**
+ * One tier of the delta cache: entries under a capacity, in order of last use, with one shared load per delta.
+ *
+ * Invariants: an entry that is held is never evicted; the sum of all sizes (ready, granted to a load, leaving) never
+ * exceeds the capacity, nor their number the maximum; at most one load runs per delta; everyone who asks is answered.
+ */
+export class Tier<V> {
+  readonly name: TierName;
+  readonly #clock: Clock;
+  readonly #source: TierSource<V>;
+  readonly #limits: TierLimits;
+  readonly #observer: TierObserver;
+  readonly #gate: LoadGate;
+  readonly #entries = new Map<DeltaDigest, Entry<V>>();
+  /** Ready entries, by last use. It never evicts by itself: room is planned, and an entry in use may not go. */
+  readonly #order: LRUCache<DeltaDigest, ReadyEntry<V>>;
+  /** Loads that wait for room, first come first served, so that a large delta is not overtaken for ever. */
+  readonly #wanting = new Set<{ entry: LoadingEntry<V>; size: number; grant(): void; refuse(error: unknown): void }>();
+  #used = 0;
+  #granted = 0;
+  #loading = 0;
+  #leaving = 0;
+  #leavingSize = 0;
+  #closed: { readonly reason: unknown } | undefined;
+
+  constructor(name: TierName, clock: Clock, source: TierSource<V>, limits: TierLimits, observer: TierObserver) {
+    this.name = name;
+    this.#clock = clock;
+    this.#source = source;
+    this.#limits = limits;
+    this.#observer = observer;
+    this.#gate = new LoadGate(limits.loadsMax);
+    this.#order = new LRUCache({ max: limits.entriesMax });
+  }
+
+  get status(): TierStatus {
+    return { entries: this.#occupied, used: this.#used, capacity: this.#limits.capacity };
+  }
+
+  /** Whether the delta could be had at once. Changes nothing. */
+  has(digest: DeltaDigest): boolean {
+    const entry = this.#entries.get(digest);
+    return entry?.kind === "ready" && entry.fate !== "corrupt";
+  }
+
+  /** Takes over an entry that exists already, as the most recently used. False when there is no room. */
+  adopt(reference: DeltaReference, value: V, size: number): boolean {
+    if (this.#used + size > this.#limits.capacity || this.#occupied >= this.#limits.entriesMax) return false;
+    assert(!this.#entries.has(reference.digest), "an entry is adopted once");
+    this.#used += size;
+    this.#addReady({ kind: "ready", reference, value, size, references: 0, fate: "kept", gone: Promise.withResolvers() });
+    this.#tell({ kind: "ready", size, loadMs: 0 }, reference);
+    return true;
+  }
+
+  /**
+   * Lends the entry, loading it first when need be. All who wait for one delta share its load; who leaves does not end it.
+   *
+   * @throws Fault capacity_exhausted when too many loads wait already; what the source throws; the signal's reason.
+   */
+  async acquire(reference: DeltaReference, signal: AbortSignal): Promise<TierLease<V>> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#closed) throw this.#closed.reason;
+      const entry = this.#entries.get(reference.digest);
+      if (!entry) {
+        this.#tell({ kind: "miss" }, reference);
+        return this.#join(this.#begin(reference), signal);
+      }
+      if (entry.kind === "loading") {
+        this.#tell({ kind: "miss" }, reference);
+        entry.unwanted = false;
+        return this.#join(entry, signal);
+      }
+      if (entry.kind === "ready" && entry.fate !== "corrupt") {
+        this.#tell({ kind: "hit" }, reference);
+        entry.fate = "kept";
+        return this.#lend(entry, false);
+      }
+      await unlessAborted(entry.gone.promise, signal);
+    }
+  }
+
+  /** Evicts the delta once nobody uses it; whoever asks for it before keeps it. */
+  forget(digest: DeltaDigest): void {
+    const entry = this.#entries.get(digest);
+    if (entry?.kind === "loading") entry.unwanted = true;
+    if (entry?.kind !== "ready") return;
+    if (entry.fate === "kept") entry.fate = "unwanted";
+    if (entry.references === 0) this.#evict(entry);
+  }
+
+  /** All entries are void from now on and are not dropped one by one. Who waits gets `reason`. Idempotent. */
+  close(reason: unknown): void {
+    if (this.#closed) return;
+    this.#closed = { reason };
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.kind === "loading") {
+        entry.abort.abort(reason);
+        this.#refuseAll(entry, reason);
+      }
+      this.#tell({ kind: "gone" }, entry.reference);
+      if (entry.kind !== "loading") entry.gone.resolve();
+    }
+    this.#entries.clear();
+    this.#order.clear();
+  }
+
+  get #occupied(): number {
+    return this.#order.size + this.#granted + this.#leaving;
+  }
+
+  #begin(reference: DeltaReference): LoadingEntry<V> {
+    if (this.#loading >= this.#limits.loadsMax + this.#limits.waitingMax)
+      throw new Fault("capacity_exhausted", `too many deltas are waiting for the ${this.name} tier`);
+    const entry: LoadingEntry<V> = {
+      kind: "loading",
+      reference,
+      waiters: new Set(),
+      abort: new AbortController(),
+      phase: "waiting",
+      size: 0,
+      unwanted: false,
+    };
+    this.#entries.set(reference.digest, entry);
+    this.#loading += 1;
+    this.#tell({ kind: "loading" }, reference);
+    void this.#load(entry);
+    return entry;
+  }
+
+  #join(entry: LoadingEntry<V>, signal: AbortSignal): Promise<TierLease<V>> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        entry.waiters.delete(waiter);
+        if (entry.waiters.size === 0 && entry.phase === "waiting") entry.abort.abort(signal.reason);
+        reject(signal.reason);
+      };
+      const waiter: Waiter<V> = {
+        answer: (lease) => {
+          signal.removeEventListener("abort", leave);
+          resolve(lease);
+        },
+        refuse: (error) => {
+          signal.removeEventListener("abort", leave);
+          reject(error);
+        },
+      };
+      entry.waiters.add(waiter);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  /** The one load of an entry, from the gate to the answer. Its outcome goes to the waiters; only a broken invariant is thrown. */
+  async #load(entry: LoadingEntry<V>): Promise<void> {
+    const startedAt = this.#clock.monotonic();
+    let inside = false;
+    try {
+      await this.#gate.enter(entry.abort.signal);
+      inside = true;
+      const loaded = await this.#loadFresh(entry);
+      if (!this.#closed) this.#becomeReady(entry, loaded, this.#clock.monotonic() - startedAt);
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      if (!this.#closed) this.#fail(entry, error);
+    } finally {
+      this.#loading -= 1;
+      if (inside) this.#gate.leave();
+    }
+  }
+
+  async #loadFresh(entry: LoadingEntry<V>): Promise<{ value: V; size: number }> {
+    for (let prepares = 1; ; prepares++) {
+      const prepared = await this.#source.prepare(entry.reference, entry.abort.signal);
+      try {
+        await this.#reserve(entry, prepared);
+        entry.phase = "running";
+        return await this.#withinReserve(entry, await prepared.load());
+      } catch (error) {
+        if (!(error instanceof StaleCopy) || prepares >= PREPARES_MAX) throw error instanceof StaleCopy ? error.cause : error;
+        this.#giveBack(entry);
+      } finally {
+        prepared.release();
+      }
+    }
+  }
+
+  /** What turned out larger than announced is not kept: the sum of all sizes is a promise. */
+  async #withinReserve(entry: LoadingEntry<V>, loaded: { value: V; size: number }): Promise<{ value: V; size: number }> {
+    if (loaded.size <= entry.size) return loaded;
+    await this.#source.drop(entry.reference, loaded.value);
+    throw new Fault("bug", `a ${this.name} entry of ${loaded.size} was announced as ${entry.size}`);
+  }
+
+  #reserve(entry: LoadingEntry<V>, prepared: PreparedLoad<V>): Promise<void> {
+    const signal = entry.abort.signal;
+    signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const settle = (then: () => void) => () => {
+        signal.removeEventListener("abort", abort);
+        this.#wanting.delete(wish);
+        then();
+      };
+      const abort = () => {
+        settle(() => reject(signal.reason))();
+        this.#grantRoom(); // The next in line may be smaller.
+      };
+      const wish = {
+        entry,
+        size: prepared.size,
+        grant: settle(resolve),
+        refuse: (error: unknown) => settle(() => reject(error))(),
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      this.#wanting.add(wish);
+      this.#grantRoom();
+    });
+  }
+
+  /** Called whenever room may have come free, or someone new wants it. */
+  #grantRoom(): void {
+    for (const wish of this.#wanting) {
+      const plan = planRoom(
+        {
+          capacity: this.#limits.capacity,
+          used: this.#used,
+          entries: this.#occupied,
+          entriesMax: this.#limits.entriesMax,
+          leavingSize: this.#leavingSize,
+          leavingEntries: this.#leaving,
+        },
+        wish.size,
+        this.#idle(),
+      );
+      if (plan.kind === "never") {
+        const limit = `the ${this.name} tier holds ${this.#limits.capacity}`;
+        wish.refuse(new Fault("capacity_exhausted", `the delta needs ${wish.size}, ${limit}`, { retry: { kind: "never" } }));
+        continue;
+      }
+      if (plan.kind !== "fits") {
+        if (plan.kind === "evict") for (const digest of plan.victims) this.#evict(this.#order.peek(digest)!);
+        return; // In order: nobody overtakes the first.
+      }
+      wish.entry.size = wish.size;
+      this.#used += wish.size;
+      this.#granted += 1;
+      wish.grant();
+    }
+  }
+
+  *#idle(): Generator<readonly [DeltaDigest, number]> {
+    for (const entry of this.#order.rvalues()) if (entry?.references === 0) yield [entry.reference.digest, entry.size];
+  }
+
+  #giveBack(entry: LoadingEntry<V>): void {
+    if (entry.phase === "waiting") return;
+    this.#used -= entry.size;
+    this.#granted -= 1;
+    entry.size = 0;
+    entry.phase = "waiting";
+    this.#grantRoom();
+  }
+
+  #becomeReady(entry: LoadingEntry<V>, loaded: { value: V; size: number }, loadMs: number): void {
+    this.#used -= entry.size - loaded.size;
+    this.#granted -= 1;
+    const fate = entry.unwanted ? "unwanted" : "kept";
+    const gone = Promise.withResolvers<void>();
+    const ready: ReadyEntry<V> = { kind: "ready", reference: entry.reference, ...loaded, references: 0, fate, gone };
+    this.#addReady(ready);
+    this.#tell({ kind: "ready", size: loaded.size, loadMs }, entry.reference);
+    for (const waiter of entry.waiters) waiter.answer(this.#lend(ready, true));
+    if (ready.references === 0 && fate === "unwanted") this.#evict(ready);
+    this.#grantRoom();
+  }
+
+  #fail(entry: LoadingEntry<V>, error: unknown): void {
+    this.#entries.delete(entry.reference.digest);
+    this.#tell({ kind: "failed", error }, entry.reference);
+    this.#refuseAll(entry, error);
+    this.#giveBack(entry);
+  }
+
+  #refuseAll(entry: LoadingEntry<V>, error: unknown): void {
+    for (const waiter of entry.waiters) waiter.refuse(error);
+    entry.waiters.clear();
+  }
+
+  #addReady(entry: ReadyEntry<V>): void {
+    this.#entries.set(entry.reference.digest, entry);
+    this.#order.set(entry.reference.digest, entry);
+  }
+
+  #lend(entry: ReadyEntry<V>, fresh: boolean): TierLease<V> {
+    this.#order.get(entry.reference.digest); // Marks it as used now.
+    entry.references += 1;
+    this.#tell({ kind: "references", references: entry.references }, entry.reference);
+    let held = true;
+    return {
+      value: entry.value,
+      fresh,
+      release: (as) => {
+        if (!held) return;
+        held = false;
+        this.#takeBack(entry, as);
+      },
+    };
+  }
+
+  #takeBack(entry: ReadyEntry<V>, as: "corrupt" | undefined): void {
+    entry.references -= 1;
+    assert(entry.references >= 0, "a lease is released once");
+    if (this.#closed) return;
+    if (as === "corrupt") entry.fate = "corrupt";
+    this.#tell({ kind: "references", references: entry.references }, entry.reference);
+    if (entry.references === 0 && entry.fate !== "kept") this.#evict(entry);
+    this.#grantRoom();
+  }
+
+  #evict(entry: ReadyEntry<V>): void {
+    assert(entry.references === 0, "what is in use is not evicted");
+    const { reference, size, gone } = entry;
+    this.#order.delete(reference.digest);
+    this.#leaving += 1;
+    this.#leavingSize += size;
+    this.#entries.set(reference.digest, { kind: "evicting", reference, gone });
+    this.#tell({ kind: "evicting" }, reference);
+    void this.#drop(entry);
+  }
+
+  /** Never rejects. */
+  async #drop(entry: ReadyEntry<V>): Promise<void> {
+    const { reference, size } = entry;
+    const error = await this.#source.drop(reference, entry.value).then(
+      () => undefined,
+      (thrown: unknown) => ({ thrown }),
+    );
+    if (this.#closed) return;
+    this.#leavingSize -= size;
+    this.#leaving -= 1;
+    this.#entries.delete(reference.digest);
+    entry.gone.resolve();
+    if (error) {
+      this.#tell({ kind: "stuck", error: error.thrown }, reference);
+      return; // What could not be freed is still there: it stays counted in `used`.
+    }
+    this.#used -= size;
+    this.#tell({ kind: "gone" }, reference);
+    this.#grantRoom();
+  }
+
+  #tell(event: DistributiveOmit<TierEvent, "tier" | "reference">, reference: DeltaReference): void {
+    this.#observer({ ...event, tier: this.name, reference } as TierEvent);
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

@@ -1,0 +1,186 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import { Fault } from "#kernel";
+import { createDetokenizer } from "#model";
+import { FinishReason, type NodeServiceGenerateRequest, type NodeServiceGenerateResponse } from "#proto";
+import { choicesOf, type FakeHost, generateRequest, openFakeHost } from "../testing/fake-host.ts";
+import { generate } from "./generation.ts";
+
+const never = new AbortController().signal;
+
+describe("generating", () => {
+  let fake: FakeHost;
+  beforeEach(async () => {
+    fake = await openFakeHost();
+  });
+
+  const run = (request: NodeServiceGenerateRequest, signal = never) =>
+    Array.fromAsync(generate(fake.deps, fake.host, request, undefined, signal)) as Promise<NodeServiceGenerateResponse[]>;
+  const textOf = (tokenIds: readonly number[]) => {
+    const detokenizer = createDetokenizer(fake.codec);
+    return tokenIds.map((tokenId) => detokenizer.push(tokenId)).join("") + detokenizer.end();
+  };
+  const encode = async (text: string) => await fake.codec.encode(text, { addSpecialTokens: false });
+
+  it("gives the text token by token with the request's cumulative usage, and the residency at first", async () => {
+    const messages = await run(generateRequest());
+    const [choice] = choicesOf(messages);
+    expect(choice!.tokenIds).toHaveLength(12);
+    expect(choice!.text).toBe(textOf(choice!.tokenIds));
+    expect(choice!.finishReason).toBe(FinishReason.FINISH_REASON_LENGTH);
+    expect(messages.map(({ usage }) => usage!.completionTokens)).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+    expect(messages.map(({ residency }) => residency)).toEqual(["slot", ...Array(11).fill("")]);
+    expect(fake.endings).toEqual(["length"]);
+  });
+
+  it("writes the claim before the last message leaves", async () => {
+    let claimsAtLast = 0;
+    for await (const message of generate(fake.deps, fake.host, generateRequest(), undefined, never))
+      if (message.finishReason) claimsAtLast = fake.claims.filter(({ outcome }) => outcome === "completed").length;
+    expect(claimsAtLast).toBe(1);
+    expect(fake.claims.at(-1)).toMatchObject({
+      requestId: "request-1",
+      tenantId: "acme",
+      priceVersion: 3,
+      usage: { completionTokens: 12 },
+      outcome: "completed",
+      nodeId: "node-1",
+      admittedAt: 1000,
+    });
+  });
+
+  it("ends at a token of the base's end, which counts but has no text", async () => {
+    fake.engine.script = [...(await encode("Yes.")), 1];
+    const [choice] = choicesOf(await run(generateRequest()));
+    expect(choice!.text).toBe("Yes.");
+    expect(choice!.finishReason).toBe(FinishReason.FINISH_REASON_STOP);
+    expect(choice!.tokenIds.at(-1)).toBe(1);
+  });
+
+  it("goes on after it when asked to ignore it", async () => {
+    fake.engine.script = [1, 1, 1];
+    const [choice] = choicesOf(await run(generateRequest({}, { maxTokens: 3, ignoreEos: true })));
+    expect(choice!.tokenIds).toEqual([1, 1, 1]);
+    expect(choice!.finishReason).toBe(FinishReason.FINISH_REASON_LENGTH);
+  });
+
+  it("cuts the text where a stop string begins, counts the token that completed it, and gives the row up", async () => {
+    fake.engine.script = await encode("one two three four five");
+    const request = generateRequest({}, { maxTokens: 23, stop: ["three", "zzz"] });
+    const messages: NodeServiceGenerateResponse[] = [];
+    for await (const message of generate(fake.deps, fake.host, request, undefined, never)) {
+      messages.push(message);
+      expect(fake.engine.aborts).toBe(message.finishReason ? 1 : 0);
+    }
+    const [choice] = choicesOf(messages);
+    expect(choice!.text).toBe("one two ");
+    expect(choice!.finishReason).toBe(FinishReason.FINISH_REASON_STOP);
+    expect(textOf(choice!.tokenIds).endsWith("three")).toBe(true);
+    expect(messages.at(-1)!.usage!.completionTokens).toBe(choice!.tokenIds.length);
+    expect(fake.engine.computed).toBe(choice!.tokenIds.length);
+    expect(fake.engine.running).toBe(0);
+  });
+
+  it("continues from what earlier attempts delivered as if nothing had happened, wherever the cut is", async () => {
+    fake.engine.script = [...(await encode("Grüße an 東京 🙂 und alle, stop hier und nie weiter"))];
+    const sampling = { maxTokens: 60, stop: ["stop hier", "weiter"] };
+    const whole = await run(generateRequest({}, sampling));
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: whole.length - 1 }), async (cut) => {
+        const delivered = choicesOf(whole.slice(0, cut))[0];
+        const progress = [{ choice: 0, tokenIds: delivered?.tokenIds ?? [], finished: false }];
+        const rest = await run(generateRequest({ attempt: 1, progress }, sampling));
+        const [tail] = choicesOf(rest);
+        const [expected] = choicesOf(whole);
+        expect((delivered?.text ?? "") + tail!.text).toBe(expected!.text);
+        expect([...(delivered?.tokenIds ?? []), ...tail!.tokenIds]).toEqual(expected!.tokenIds);
+        expect(rest.at(-1)!.usage).toEqual(whole.at(-1)!.usage);
+      }),
+    );
+  });
+
+  it("has nothing to compute for a choice whose last token was delivered without its end", async () => {
+    const [whole] = choicesOf(await run(generateRequest()));
+    const computed = fake.engine.computed;
+    const messages = await run(generateRequest({ progress: [{ choice: 0, tokenIds: whole!.tokenIds, finished: false }] }));
+    expect(messages).toMatchObject([
+      { text: "", tokenIds: [], finishReason: FinishReason.FINISH_REASON_LENGTH, usage: { completionTokens: 12 } },
+    ]);
+    expect(fake.engine.computed).toBe(computed);
+  });
+
+  it("makes n choices with seeds of their own, counts the prompt once, and gives each one's pieces in order", async () => {
+    const sampling = { n: 3, temperature: 1, seed: "18446744073709551615" };
+    const messages = await run(generateRequest({}, sampling));
+    const choices = choicesOf(messages);
+    expect(new Set(choices.map(({ text }) => text)).size).toBe(3);
+    expect(messages.at(-1)!.usage!.completionTokens).toBe(36);
+    expect(messages.every(({ usage }) => usage!.promptTokens === messages[0]!.usage!.promptTokens)).toBe(true);
+    expect(choicesOf(await run(generateRequest({}, sampling)))).toEqual(choices);
+    const alone = choicesOf(await run(generateRequest({}, { ...sampling, n: 1 })));
+    expect(alone[0]!.text).toBe(choices[0]!.text);
+    const finished = [0, 2].map((choice) => ({ choice, tokenIds: choices[choice]!.tokenIds, finished: true }));
+    const rest = await run(generateRequest({ progress: finished }, sampling));
+    expect(choicesOf(rest)[1]).toEqual(choices[1]);
+    expect(rest.at(-1)!.usage!.completionTokens).toBe(36);
+  });
+
+  it("reports log-probabilities with text and bytes", async () => {
+    fake.engine.script = await encode("é");
+    const [choice] = choicesOf(await run(generateRequest({}, { maxTokens: 2, logprobs: 2 })));
+    expect(choice!.logprobs).toHaveLength(2);
+    expect(Buffer.concat(choice!.logprobs.map(({ raw }) => raw)).toString()).toBe("é");
+    expect(choice!.logprobs[0]).toMatchObject({ text: "\uFFFD", top: [{ tokenId: 2 }, { tokenId: 3 }] });
+  });
+
+  it("claims what was handed over when the client leaves, and frees the row", async () => {
+    const leaving = new AbortController();
+    const reason = new Fault("client_gone", "left");
+    const read: NodeServiceGenerateResponse[] = [];
+    const reading = (async () => {
+      for await (const message of generate(fake.deps, fake.host, generateRequest(), undefined, leaving.signal)) {
+        read.push(message);
+        if (read.length === 5) leaving.abort(reason);
+      }
+    })();
+    await expect(reading).rejects.toBe(reason);
+    expect(fake.claims).toMatchObject([{ outcome: "cancelled", usage: { completionTokens: 5 } }]);
+    expect(fake.engine.running).toBe(0);
+    expect(fake.endings).toEqual(["abort"]);
+  });
+
+  it("never claims more than was taken by a reader that just stops", async () => {
+    for await (const message of generate(fake.deps, fake.host, generateRequest(), undefined, never))
+      if (message.usage!.completionTokens === 4) break;
+    expect(fake.claims).toMatchObject([{ outcome: "cancelled", usage: { completionTokens: 3 } }]);
+    expect(fake.engine.running).toBe(0);
+  });
+
+  it("claims nothing where nothing was handed over, and says why it failed", async () => {
+    fake.engine.crash();
+    await expect(run(generateRequest())).rejects.toMatchObject({ reason: "engine_lost" });
+    expect(fake.claims).toEqual([]);
+    expect(fake.endings).toEqual(["error"]);
+  });
+
+  it("claims now and then while it runs", async () => {
+    let seen = 0;
+    for await (const message of generate(fake.deps, fake.host, generateRequest(), undefined, never)) {
+      seen = message.usage!.completionTokens;
+      if (seen === 6) await fake.clock.advance(1500);
+    }
+    expect(fake.claims.map(({ outcome, usage }) => [outcome, usage.completionTokens])).toEqual([
+      ["running", 6],
+      ["completed", 12],
+    ]);
+  });
+
+  it("asks the engine for no more than the reader takes", async () => {
+    const iterator = generate(fake.deps, fake.host, generateRequest({}, { maxTokens: 100, n: 2 }), undefined, never);
+    for (let taken = 0; taken < 6; taken++) await iterator.next();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(fake.engine.computed).toBeLessThanOrEqual(8);
+    await iterator.return(undefined);
+    expect(fake.engine.running).toBe(0);
+  });
+});

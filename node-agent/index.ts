@@ -1,0 +1,17 @@
+export type { EngineFactory } from "./base-host.ts";
+export {
+  type Arrival,
+  type DeltaCache,
+  type DeltaCacheOptions,
+  type DeltaLease,
+  type DeltaOrigin,
+  type DeltaSlots,
+  openDeltaCache,
+  openDeltaLoader,
+} from "./delta-cache/index.ts";
+export type { Engine, EngineLoad, Sampling, SequenceEvent, SequenceSpec, Slot, TokenLogprob } from "./engine/contract.ts";
+export { type EngineDeps, openEngine } from "./engine/engine.ts";
+export type { EngineOptions } from "./engine/engine-options.ts";
+export { type EngineProcessDeps, type EngineProcessOptions, startEngineProcess } from "./engine/process/index.ts";
+export { type EngineBudget, engineLimits } from "./engine-limits.ts";
+export { type NodeAgentDeps, type NodeAgentOptions, type RunningNodeAgent, startNodeAgent } from "./node-agent.ts";

@@ -1,0 +1,78 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { GenerationObserver } from "./generation/index.ts";
+import type { HostedBases } from "./hosted-bases.ts";
+
+/** From one step of a small model to a cold start under load. */
+const FIRST_TOKEN_BUCKETS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 30, 60];
+const INTER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 5];
+
+/** A node's own metrics; vLLM's names for the same things are in vllm-metrics.ts. Never a tenant or a delta in a label. */
+export function createNodeMetrics(registry: Registry, bases: HostedBases): GenerationObserver {
+  const registers = [registry];
+  const firstToken = new Histogram({
+    name: "deltaplane_time_to_first_token_seconds",
+    help: "From the request's arrival at the node to its first token.",
+    labelNames: ["base", "residency"],
+    buckets: FIRST_TOKEN_BUCKETS,
+    registers,
+  });
+  const interToken = new Histogram({
+    name: "deltaplane_inter_token_seconds",
+    help: "Between two tokens of one choice.",
+    buckets: INTER_TOKEN_BUCKETS,
+    registers,
+  });
+  const tokens = new Counter({
+    name: "deltaplane_tokens_total",
+    help: "Tokens computed. Not the bill: that is the ledger.",
+    labelNames: ["base", "kind"],
+    registers,
+  });
+  const perBase = (name: string, help: string, read: (load: EngineCounts) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["base"],
+      registers,
+      collect() {
+        this.reset();
+        for (const host of bases.all()) this.set({ base: host.info.name }, read(host.engineLoad ?? NOTHING_RUNS));
+      },
+    });
+  perBase("deltaplane_queue_depth", "Sequences that wait for a row.", (load) => load.queueDepth);
+  perBase("deltaplane_batch_rows", "Sequences in the running batch.", (load) => load.rowsRunning);
+  perBase("deltaplane_batch_deltas", "Distinct deltas in the running batch.", (load) => load.deltasRunning);
+
+  return {
+    firstToken: (base, residency, waitedMs) => firstToken.observe({ base, residency }, waitedMs / 1000),
+    nextToken: (_base, gapMs) => interToken.observe(gapMs / 1000),
+    ended(base, _ending, usage) {
+      tokens.inc({ base, kind: "prompt" }, usage.promptTokens);
+      tokens.inc({ base, kind: "cached" }, usage.cachedTokens);
+      tokens.inc({ base, kind: "completion" }, usage.completionTokens);
+    },
+  };
+}
+
+interface EngineCounts {
+  readonly queueDepth: number;
+  readonly rowsRunning: number;
+  readonly deltasRunning: number;
+}
+
+const NOTHING_RUNS: EngineCounts = { queueDepth: 0, rowsRunning: 0, deltasRunning: 0 };
+
+/** One observer that tells all of `observers`. */
+export function observers(all: readonly GenerationObserver[]): GenerationObserver {
+  return {
+    firstToken: (...told) => {
+      for (const each of all) each.firstToken(...told);
+    },
+    nextToken: (...told) => {
+      for (const each of all) each.nextToken(...told);
+    },
+    ended: (...told) => {
+      for (const each of all) each.ended(...told);
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { timingSafeEqual } from "node:crypto";
+import { sha256Hex } from "#kernel";
+import type { BaseInfo } from "#model";
+import {
+  type Base,
+  type CallContext,
+  type Handlers,
+  type InspectResponse,
+  type NodeServiceGenerateRequest,
+  type NodeServiceGenerateResponse,
+  type NodeServiceService,
+  requireClusterKey,
+} from "#proto";
+import type { ActiveWork } from "./active-work.ts";
+import type { BaseHost } from "./base-host.ts";
+import type { DeltaCache } from "./delta-cache/index.ts";
+import { encodePrompt, type GenerationDeps, generate, score } from "./generation/index.ts";
+import type { HostedBases } from "./hosted-bases.ts";
+import { readDelta, readDeltaOf } from "./wire-delta.ts";
+
+export interface NodeServiceDeps {
+  readonly generation: GenerationDeps;
+  readonly bases: HostedBases;
+  readonly deltas: DeltaCache;
+  readonly work: ActiveWork;
+  readonly clusterKey: string;
+}
+
+/** What routers call. Every call needs the cluster's key; while the node drains, new work is refused. */
+export function createNodeService(deps: NodeServiceDeps): Handlers<typeof NodeServiceService> {
+  const admit = (context: CallContext) => requireClusterKey(context.credential, keyMatcher(deps.clusterKey));
+  /** Runs one piece of work that a drain waits for. */
+  const working = async <T>(context: CallContext, task: () => Promise<T>): Promise<T> => {
+    admit(context);
+    const done = deps.work.begin();
+    try {
+      return await task();
+    } finally {
+      done();
+    }
+  };
+
+  return {
+    async *generate(request, context) {
+      admit(context);
+      yield* generating(deps, request, context.signal);
+    },
+
+    score: (request, context) =>
+      working(context, () => {
+        const delta = readDeltaOf(request.baseDigest, request.delta);
+        return score(deps.generation, deps.bases.get(request.baseDigest), request, delta, context.signal);
+      }),
+
+    async countTokens(request, context) {
+      admit(context);
+      const tokens = await encodePrompt(deps.bases.get(request.baseDigest).codec, request.prompt);
+      return { tokens: tokens.length };
+    },
+
+    attachBase: (request, context) =>
+      working(context, async () => ({ base: baseMessage(await deps.bases.attach(request.name, request.directory)) })),
+
+    inspect: (request, context) =>
+      working(context, async () => {
+        const delta = readDelta(request.delta);
+        const { info } = deps.bases.get(delta.baseDigest);
+        const { rank, sizeBytes, sites } = await deps.deltas.inspect(delta, context.signal);
+        return { rank, sizeBytes, targets: targetsOf(sites, info) } satisfies InspectResponse;
+      }),
+
+    attach: (request, context) =>
+      working(context, async () => {
+        await deps.deltas.warm(readDelta(request.delta), request.pinned, context.signal);
+        return {};
+      }),
+
+    async detach(request, context) {
+      admit(context);
+      deps.deltas.forget(readDelta(request.delta).digest);
+      return {};
+    },
+
+    async drain(_request, context) {
+      admit(context);
+      await deps.work.drain();
+      return {};
+    },
+  };
+}
+
+async function* generating(
+  deps: NodeServiceDeps,
+  request: NodeServiceGenerateRequest,
+  signal: AbortSignal,
+): AsyncGenerator<NodeServiceGenerateResponse> {
+  const done = deps.work.begin();
+  try {
+    const delta = readDeltaOf(request.baseDigest, request.delta);
+    yield* generate(deps.generation, deps.bases.get(request.baseDigest), request, delta, signal);
+  } finally {
+    done();
+  }
+}
+
+/** Compares digests, so that neither the length of the key nor its first wrong character shows in the time it takes. */
+function keyMatcher(clusterKey: string): (credential: string) => boolean {
+  const expected = Buffer.from(sha256Hex(clusterKey));
+  return (credential) => timingSafeEqual(Buffer.from(sha256Hex(credential)), expected);
+}
+
+function baseMessage({ info, directory }: BaseHost): Base {
+  const { name, digest, architecture, contextTokensMax, vocabularySize, parameterCount, weightType } = info;
+  return { name, digest, architecture, contextTokensMax, vocabularySize, parameterCount, weightType, directory };
+}
+
+/** `layers.3.q` → `model.layers.3.self_attn.q_proj` → `self_attn.q_proj`, each once. */
+function targetsOf(sites: readonly string[], base: BaseInfo): string[] {
+  const modules = new Map(base.linears.map(({ site, module }) => [site, module]));
+  return [...new Set(sites.map((site) => (modules.get(site) ?? site).replace(/^.*\.\d+\./, "")))];
+}
