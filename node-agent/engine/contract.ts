@@ -38,7 +38,7 @@ export interface SequenceSpec {
   /** Undefined for the plain base. */
   readonly slot: Slot | undefined;
   readonly sampling: Sampling;
-  /** Counted from the end of the prompt, so `emittedTokens` are included. */
+  /** Counted from the end of the prompt, so `emittedTokens` are included. 0, with `promptLogprobs`, only scores the prompt. */
   readonly maxTokens: Tokens;
   /** Ids that end the text. The ending token is emitted with the finish. */
   readonly stopTokenIds: ReadonlySet<number>;
@@ -53,7 +53,7 @@ export interface TokenLogprob {
   readonly top: readonly { readonly tokenId: number; readonly logprob: number }[];
 }
 
-/** What a sequence tells, in order: perhaps the prompt's log-probabilities, then one event per token, the last with a finish. */
+/** What a sequence tells, in order: perhaps the prompt's log-probabilities (not for a resumed text), then one event per token, the last with a finish. */
 export type SequenceEvent =
   | { readonly kind: "prompt"; readonly logprobs: readonly (TokenLogprob | undefined)[] }
   | {
@@ -91,8 +91,9 @@ export interface EngineLoad {
  *
  * `attach` never stalls the running batch for longer than one copy of the delta; it throws Fault capacity_exhausted when
  * no slot or table row is free (the caller detaches something first). `detach` of a slot that a sequence uses is a
- * broken invariant. `generate` throws Fault queue_full at once when its queue is full, and Fault engine_lost when
- * the engine ends; abort of `signal` frees the row within one step and ends the iteration with the signal's reason.
+ * broken invariant. `generate` takes the sequence in when its iteration begins: that throws Fault queue_full at once when
+ * the queue is full, and Fault engine_lost when the engine has ended or ends later; abort of `signal` frees the row within
+ * one step and ends the iteration with the signal's reason.
  */
 export interface Engine extends AsyncDisposable {
   readonly base: BaseInfo;

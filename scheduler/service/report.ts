@@ -32,12 +32,16 @@ const ADDRESS_PATTERN = /^\S{1,300}:\d{1,5}$/;
 const EPOCH_PATTERN = /^[\x21-\x7e]{1,64}$/;
 const BASES_MAX = 64;
 const NAME_LENGTH_MAX = 256;
+/** A folder's path is the longest text of a report. */
+const TEXT_LENGTH_MAX = 4096;
 /** Far beyond any delta; a number above it is a mistake. */
 const DELTA_BYTES_MAX = 64 * GIB;
 const RANK_MAX = 4096;
 
+type Count = "rowsRunning" | "rowsMax" | "queueDepth" | "queueDepthMax" | "slotsUsed" | "slotsMax" | "kvTokensUsed" | "kvTokensMax";
+
 /** The counts of a load, each with what it can't exceed. */
-const LIMITS: readonly (readonly [keyof BaseLoad, keyof BaseLoad])[] = [
+const LIMITS: readonly (readonly [Count, Count])[] = [
   ["rowsRunning", "rowsMax"],
   ["queueDepth", "queueDepthMax"],
   ["slotsUsed", "slotsMax"],
@@ -70,9 +74,9 @@ export function readReport(message: ReportRequest): NodeReport {
 
 function checkLoad(digest: BaseDigest, load: BaseLoad): void {
   require(DIGEST_PATTERN.test(digest), "bases.digest", digest);
-  require(load.name.length <= NAME_LENGTH_MAX, "bases.name", load.name.length);
   for (const [field, value] of Object.entries(load)) {
-    if (field !== "name") require(Number.isFinite(value) && value >= 0, `bases.${field}`, value);
+    if (typeof value === "string") require(value.length <= TEXT_LENGTH_MAX, `bases.${field}`, value.length);
+    else require(Number.isFinite(value) && value >= 0, `bases.${field}`, value);
   }
   for (const [count, max] of LIMITS) require(load[count] <= load[max], `bases.${count}`, `${load[count]} of ${load[max]}`);
 }

@@ -1,0 +1,292 @@
+import { assert, type Clock, Fault, isFault, type Millis } from "#kernel";
+import type { BaseInfo, LoadedDelta } from "#model";
+import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "./contract.ts";
+import { type EngineOptions, engineOptions } from "./engine-options.ts";
+import { chooseNext, planStep, type Share } from "./planner.ts";
+import type { Row, Runner } from "./runner/contract.ts";
+import { Sampler } from "./sampling/index.ts";
+import { Sequence } from "./sequence.ts";
+import { completionTokensMax } from "./sequence-check.ts";
+import { SlotReferences } from "./slot-references.ts";
+
+export interface EngineDeps {
+  readonly clock: Clock;
+  /** Lets everything else in the process have its turn, messages from outside included; called between two steps. */
+  readonly yieldTurn: () => Promise<void>;
+}
+
+/** An engine over `runner`, which it owns from now on and closes at its end. */
+export function openEngine(runner: Runner, deps: EngineDeps, options: Partial<EngineOptions> = {}): Engine {
+  const engine = new BatchingEngine(runner, deps, engineOptions(runner.base, options));
+  engine.start();
+  return engine;
+}
+
+/** Work for the runner that is done between two steps. */
+interface Duty {
+  readonly kind: "attach" | "detach";
+  readonly perform: () => void;
+  readonly refuse: (error: unknown) => void;
+}
+
+/**
+ * Continuous batching: plan, run, apply, and between two steps whatever else touches the runner. One loop does all of
+ * it, so the runner is never entered twice; everyone else only changes lists that the loop looks at in its next turn.
+ */
+class BatchingEngine implements Engine {
+  readonly base: BaseInfo;
+  readonly lost: Promise<Error>;
+  readonly #runner: Runner;
+  readonly #deps: EngineDeps;
+  readonly #options: EngineOptions;
+  readonly #sampler: Sampler;
+  readonly #slots = new SlotReferences();
+  /** In order of arrival. */
+  readonly #waiting = new Set<Sequence>();
+  /** In order of admission. */
+  readonly #running = new Set<Sequence>();
+  readonly #ids = new Set<string>();
+  /** Rows of sequences that have ended; closed in the next turn, because now the runner may be at work. */
+  readonly #rowsToClose: { readonly row: Row; readonly reservedTokens: number }[] = [];
+  readonly #duties: Duty[] = [];
+  #kvTokensUsed = 0;
+  #steps = 0;
+  #insideRunMs: Millis = 0;
+  #outsideRunMs: Millis = 0;
+  #promptTokens = 0;
+  #completionTokens = 0;
+  /** Why nothing new is taken: set once, by dispose or by a runner that failed. */
+  #closed: Fault | undefined;
+  #declareLost!: (reason: Error) => void;
+  #loop: Promise<void> = Promise.resolve();
+  /** Something has changed since the loop last looked. */
+  #changed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(runner: Runner, deps: EngineDeps, options: EngineOptions) {
+    this.base = runner.base;
+    this.#runner = runner;
+    this.#deps = deps;
+    this.#options = options;
+    this.#sampler = new Sampler(runner.base.vocabularySize);
+    this.lost = new Promise((resolve) => {
+      this.#declareLost = resolve;
+    });
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  attach(delta: LoadedDelta): Promise<Slot> {
+    const attachesWaiting = this.#duties.reduce((count, duty) => count + (duty.kind === "attach" ? 1 : 0), 0);
+    if (attachesWaiting >= this.#options.attachesWaitingMax) return Promise.reject(noRoom("too many deltas wait to be attached"));
+    return this.#enqueue("attach", () => {
+      const slot = this.#runner.attach(delta);
+      if (slot === undefined) throw noRoom(`no slot or table rows are free for a delta of rank ${delta.rank}`);
+      this.#slots.attach(slot);
+      return slot;
+    });
+  }
+
+  async detach(slot: Slot): Promise<void> {
+    if (this.#closed) return; // The slots went with the runner.
+    this.#slots.detach(slot);
+    await this.#enqueue("detach", () => this.#runner.detach(slot));
+  }
+
+  async *generate(spec: SequenceSpec, signal: AbortSignal): AsyncGenerator<SequenceEvent> {
+    signal.throwIfAborted();
+    const sequence = this.#accept(spec);
+    const abort = () => this.#end(sequence, { error: signal.reason });
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      for await (const event of sequence.events) {
+        signal.throwIfAborted(); // Not what was queued before: who aborts is not interested.
+        yield event;
+        if (sequence.events.depth === this.#options.undeliveredEventsMax - 1) this.#touch(); // It was paused until now.
+      }
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#end(sequence);
+    }
+  }
+
+  load(): EngineLoad {
+    const { limits } = this.#runner;
+    const slots = new Set<Slot>();
+    for (const { spec } of this.#running) if (spec.slot !== undefined) slots.add(spec.slot);
+    return {
+      rowsRunning: this.#running.size,
+      rowsMax: limits.rowsMax,
+      queueDepth: this.#waiting.size,
+      queueDepthMax: this.#options.queueDepthMax,
+      slotsUsed: this.#slots.attached,
+      slotsMax: limits.slotsMax,
+      kvTokensUsed: this.#kvTokensUsed,
+      kvTokensMax: limits.kvTokensMax,
+      deltasRunning: slots.size,
+      steps: this.#steps,
+      insideRunMs: this.#insideRunMs,
+      outsideRunMs: this.#outsideRunMs,
+      promptTokens: this.#promptTokens,
+      completionTokens: this.#completionTokens,
+    };
+  }
+
+  /** Ends what still runs with Fault shutting_down, lets the current step finish, and closes the runner. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close(new Fault("shutting_down", "the engine is stopping"));
+    await this.#loop;
+  }
+
+  #accept(spec: SequenceSpec): Sequence {
+    if (this.#closed) throw this.#closed;
+    assert(!this.#ids.has(spec.id), `sequence ${spec.id} exists already`);
+    if (this.#waiting.size >= this.#options.queueDepthMax) throw new Fault("queue_full", `${this.#waiting.size} sequences wait already`);
+    const completionMax = completionTokensMax(spec, this.base, this.#runner.limits.kvTokensMax);
+    const sequence = new Sequence(spec, completionMax, this.#options);
+    this.#slots.use(spec.slot);
+    this.#ids.add(spec.id);
+    this.#waiting.add(sequence);
+    this.#touch();
+    return sequence;
+  }
+
+  /** Takes the sequence out, wherever it is; its row follows in the next turn. With a failure, its consumer is told so. Idempotent. */
+  #end(sequence: Sequence, failure?: { readonly error: unknown }): void {
+    if (sequence.ended) return;
+    sequence.ended = true;
+    if (failure) sequence.events.fail(failure.error);
+    else sequence.events.finish();
+    this.#waiting.delete(sequence);
+    this.#running.delete(sequence);
+    this.#ids.delete(sequence.spec.id);
+    this.#slots.release(sequence.spec.slot);
+    if (sequence.row !== undefined) this.#rowsToClose.push({ row: sequence.row, reservedTokens: sequence.reservedTokens });
+    this.#touch();
+  }
+
+  #enqueue<T>(kind: Duty["kind"], work: () => T): Promise<T> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    return new Promise((resolve, refuse) => {
+      const perform = () => {
+        try {
+          resolve(work());
+        } catch (error) {
+          refuse(error);
+        }
+      };
+      this.#duties.push({ kind, perform, refuse });
+      this.#touch();
+    });
+  }
+
+  #close(reason: Fault): void {
+    if (this.#closed) return;
+    this.#closed = reason;
+    for (const sequence of [...this.#waiting, ...this.#running]) this.#end(sequence, { error: reason });
+    for (const duty of this.#duties.splice(0)) duty.refuse(reason);
+    this.#touch();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#closed) {
+        if (await this.#turn()) continue;
+        await this.#untilTouched();
+        await this.#deps.yieldTurn(); // Requests that arrive together start together.
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error(String(error));
+      this.#close(new Fault("engine_lost", `the engine can't go on: ${reason.message}`, { cause: reason }));
+      this.#declareLost(reason);
+    }
+    await this.#runner[Symbol.asyncDispose]();
+  }
+
+  /** One step, and what is due before it. False when there was nothing to run. */
+  async #turn(): Promise<boolean> {
+    const startedAt = this.#deps.clock.monotonic();
+    const insideBefore = this.#runner.insideRunMs;
+    this.#changed = false;
+    this.#closeRows();
+    this.#performDuties();
+    this.#admit();
+    const plan = planStep([...this.#running], this.#options);
+    if (plan.length === 0) return this.#duties.length > 0;
+    const logits = await this.#runner.run(plan.map(({ sequence, tokenCount }) => sequence.stepRow(tokenCount)));
+    for (const [index, share] of plan.entries()) this.#apply(share, logits[index]!);
+    await this.#deps.yieldTurn();
+    const insideMs = this.#runner.insideRunMs - insideBefore;
+    this.#steps++;
+    this.#insideRunMs += insideMs;
+    this.#outsideRunMs += this.#deps.clock.monotonic() - startedAt - insideMs;
+    return true;
+  }
+
+  #closeRows(): void {
+    for (const { row, reservedTokens } of this.#rowsToClose.splice(0)) {
+      this.#runner.close(row);
+      this.#kvTokensUsed -= reservedTokens;
+    }
+  }
+
+  /** In order of arrival; but at most one attach in a turn, so that running rows wait for one copy and not for many. */
+  #performDuties(): void {
+    for (let duty = this.#duties.shift(); duty; duty = this.#duties.shift()) {
+      duty.perform();
+      if (duty.kind === "attach" && this.#running.size > 0) return;
+    }
+  }
+
+  #admit(): void {
+    const { rowsMax, kvTokensMax } = this.#runner.limits;
+    for (;;) {
+      const room = { rows: rowsMax - this.#running.size, kvTokens: kvTokensMax - this.#kvTokensUsed };
+      const sequence = chooseNext(this.#waiting, this.#running, room);
+      if (!sequence) return;
+      const row = this.#runner.open(sequence.reservedTokens);
+      if (row === undefined) {
+        // The runner reserves in larger units than we count. It finds room when others end; alone, it never will.
+        if (this.#running.size === 0) this.#end(sequence, { error: noRoom(`no cache for ${sequence.reservedTokens} tokens`) });
+        return;
+      }
+      sequence.row = row;
+      this.#kvTokensUsed += sequence.reservedTokens;
+      this.#waiting.delete(sequence);
+      this.#running.add(sequence);
+    }
+  }
+
+  /** A text that can't go on ends alone; its neighbours are not its problem. */
+  #apply({ sequence, tokenCount }: Share<Sequence>, logits: Float32Array): void {
+    if (sequence.phase === "prefilling") this.#promptTokens += tokenCount;
+    if (sequence.ended) return; // Cancelled while the step ran.
+    try {
+      const progress = sequence.apply(tokenCount, logits, this.#sampler, this.base.vocabularySize);
+      this.#completionTokens += progress.newTokens;
+      if (progress.finished) this.#end(sequence);
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      this.#end(sequence, { error });
+    }
+  }
+
+  #touch(): void {
+    this.#changed = true;
+    this.#wake?.();
+  }
+
+  async #untilTouched(): Promise<void> {
+    if (this.#changed || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+  }
+}
+
+function noRoom(message: string): Fault {
+  return new Fault("capacity_exhausted", message);
+}

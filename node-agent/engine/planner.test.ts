@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { asTenantId } from "#kernel";
+import { chooseNext, planStep, type RunningSequence, type StepBudget } from "./planner.ts";
+
+const SEED = 20_260_102; // fast-check prints it, with the path, when a property fails.
+const property = { seed: SEED, numRuns: 500 };
+
+const tenantOf = fc.constantFrom("a", "b", "c", "d").map(asTenantId);
+const budgetOf = fc.record({ prefillTokensMax: fc.integer({ min: 1, max: 300 }), chunkTokensMin: fc.integer({ min: 1, max: 100 }) });
+const runningOf = fc
+  .record({
+    tenantId: tenantOf,
+    phase: fc.constantFrom("prefilling" as const, "decoding" as const),
+    paused: fc.boolean(),
+    pendingTokens: fc.integer({ min: 1, max: 500 }),
+    chunkTokensMax: fc.constantFrom(32, Number.POSITIVE_INFINITY),
+  })
+  .map((sequence): RunningSequence => (sequence.phase === "decoding" ? { ...sequence, pendingTokens: 1 } : sequence));
+
+describe("a step", () => {
+  test("advances every decoding row by one token, nobody paused, and prefills within the budget", () => {
+    fc.assert(
+      fc.property(fc.array(runningOf, { maxLength: 32 }), budgetOf, (running, budget) => {
+        const plan = new Map(planStep(running, budget).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
+        let prefilled = 0;
+        for (const sequence of running) {
+          const tokenCount = plan.get(sequence) ?? 0;
+          if (sequence.paused) expect(tokenCount).toBe(0);
+          else if (sequence.phase === "decoding") expect(tokenCount).toBe(1);
+          else {
+            expect(tokenCount).toBeLessThanOrEqual(Math.min(sequence.pendingTokens, sequence.chunkTokensMax));
+            prefilled += tokenCount;
+          }
+        }
+        const usable = running
+          .filter(({ paused, phase }) => !paused && phase === "prefilling")
+          .reduce((sum, { pendingTokens, chunkTokensMax }) => sum + Math.min(pendingTokens, chunkTokensMax), 0);
+        expect(prefilled).toBeLessThanOrEqual(budget.prefillTokensMax);
+        // Nothing is wasted but what is too little to cut a prompt for.
+        expect(prefilled).toBeGreaterThan(Math.min(usable, budget.prefillTokensMax - budget.chunkTokensMin + 1) - 1);
+      }),
+      property,
+    );
+  });
+
+  test("always advances the oldest prefill, by half of the budget at least", () => {
+    fc.assert(
+      fc.property(fc.array(runningOf, { minLength: 1, maxLength: 32 }), budgetOf, (running, budget) => {
+        const oldest = running.find(({ phase, paused }) => phase === "prefilling" && !paused);
+        fc.pre(oldest !== undefined);
+        const share = planStep(running, budget).find(({ sequence }) => sequence === oldest);
+        const least = Math.min(oldest.pendingTokens, oldest.chunkTokensMax, budget.prefillTokensMax / 2);
+        expect(share?.tokenCount).toBeGreaterThanOrEqual(least);
+      }),
+      property,
+    );
+  });
+
+  test("lets short prompts pass beside a long one, and cuts none for a crumb", () => {
+    const prefill = (pendingTokens: number): RunningSequence => ({
+      tenantId: asTenantId("a"),
+      phase: "prefilling",
+      paused: false,
+      pendingTokens,
+      chunkTokensMax: Number.POSITIVE_INFINITY,
+    });
+    const budget: StepBudget = { prefillTokensMax: 256, chunkTokensMin: 32 };
+    const planned = (...prompts: number[]) => {
+      const running = prompts.map(prefill);
+      const shares = new Map(planStep(running, budget).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
+      return running.map((sequence) => shares.get(sequence) ?? 0);
+    };
+    expect(planned(4000)).toEqual([256]);
+    expect(planned(4000, 50, 60)).toEqual([146, 50, 60]);
+    expect(planned(4000, 4000, 50)).toEqual([206, 0, 50]);
+    expect(planned(64, 64, 64, 64, 64)).toEqual([64, 64, 64, 64, 0]);
+    expect(planned(100, 100, 100)).toEqual([100, 100, 56]);
+    expect(planned(120, 120, 100)).toEqual([120, 120, 0]);
+  });
+});
+
+/** A waiting sequence, and how many rounds its text takes once it runs. */
+interface Visitor {
+  readonly name: number;
+  readonly tenantId: ReturnType<typeof asTenantId>;
+  readonly reservedTokens: number;
+  roundsLeft: number;
+}
+
+describe("admission", () => {
+  test("starves nobody while a hot tenant keeps the queue full", () => {
+    const visitorOf = fc.record({
+      tenantId: tenantOf,
+      reservedTokens: fc.integer({ min: 1, max: 100 }),
+      roundsLeft: fc.integer({ min: 1, max: 5 }),
+    });
+    fc.assert(
+      fc.property(fc.array(visitorOf, { maxLength: 12 }), (visitors) => {
+        const hot = asTenantId("hot");
+        const waiting: Visitor[] = visitors.map((visitor, name) => ({ ...visitor, name }));
+        let running: Visitor[] = [];
+        // Each round admits within 3 rows and 100 KV tokens; every admission of anyone brings another of the hot tenant.
+        for (let round = 0; round < 5 * 13 * 5; round++) {
+          for (;;) {
+            const room = { rows: 3 - running.length, kvTokens: 100 - running.reduce((sum, { reservedTokens }) => sum + reservedTokens, 0) };
+            const next = chooseNext(waiting, running, room);
+            if (!next) break;
+            expect(next.reservedTokens).toBeLessThanOrEqual(room.kvTokens);
+            waiting.splice(waiting.indexOf(next), 1);
+            running.push(next);
+            waiting.push({ name: -1, tenantId: hot, reservedTokens: 30, roundsLeft: 2 });
+          }
+          expect(running.length).toBeLessThanOrEqual(3);
+          running = running.filter((visitor) => --visitor.roundsLeft > 0);
+          if (round === 0) waiting.push({ name: -1, tenantId: hot, reservedTokens: 30, roundsLeft: 2 });
+        }
+        expect(waiting.filter(({ name }) => name >= 0)).toEqual([]);
+      }),
+      { ...property, numRuns: 100 },
+    );
+  });
+
+  const waits = (tenant: string, reservedTokens = 10) => ({ tenantId: asTenantId(tenant), reservedTokens });
+  const room = { rows: 1, kvTokens: 100 };
+
+  test("prefers the tenant with the fewest rows, then who waits longest", () => {
+    const [first, second, third] = [waits("hot"), waits("hot"), waits("cold")] as const;
+    expect(chooseNext([first, second, third], [], room)).toBe(first);
+    expect(chooseNext([second, third], [first], room)).toBe(third);
+  });
+
+  test("lets nobody pass a sequence that does not fit yet", () => {
+    expect(chooseNext([waits("a", 101), waits("b")], [], room)).toBeUndefined();
+    expect(chooseNext([waits("b")], [], { rows: 0, kvTokens: 100 })).toBeUndefined();
+  });
+});

@@ -1,0 +1,46 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { asFromEngine, type FromEngine, type ToEngine } from "./process-messages.ts";
+
+/** What the child runs unless told otherwise: the real engine. */
+export const ENGINE_PROGRAM = new URL("./main.ts", import.meta.url);
+
+/** The wire to one child process: typed messages there and back, and one word about its end. */
+export interface EngineChannel {
+  /** Resolves when the message has been written; also when the child is gone, of which `ended` tells. */
+  send(message: ToEngine): Promise<void>;
+  /** Resolves when the process has ended, however it did. */
+  readonly ended: Promise<Error>;
+  kill(): void;
+}
+
+/**
+ * Forks `entry` with this process's Node and environment; the machine's list of processes says which base, `name`, it
+ * is for. `receive` is called with each of its messages, in order.
+ */
+export function forkEngine(entry: URL, name: string, receive: (message: FromEngine) => void): EngineChannel {
+  const child = fork(entry, [`engine-process:${name}`], {
+    serialization: "advanced",
+    execArgv: [],
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  child.on("message", (value) => receive(asFromEngine(value)));
+  return {
+    send: (message) => send(child, message),
+    ended: new Promise((resolve) => {
+      child.on("error", (error) => {
+        if (child.pid === undefined) resolve(error); // It could not be started: there will be no exit.
+      });
+      child.once("exit", (code, signal) => resolve(new Error(`the engine's process ended with ${signal ?? `code ${code}`}`)));
+    }),
+    kill: () => {
+      child.kill("SIGKILL");
+    },
+  };
+}
+
+function send(child: ChildProcess, message: ToEngine): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.connected) child.send(message, () => resolve());
+    else resolve();
+  });
+}

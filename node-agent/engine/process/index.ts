@@ -1,0 +1,1 @@
+export { type EngineProcessDeps, type EngineProcessOptions, startEngineProcess } from "./process-engine.ts";

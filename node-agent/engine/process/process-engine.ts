@@ -1,0 +1,211 @@
+import { type Clock, Fault, type Millis, SECOND } from "#kernel";
+import type { BaseInfo, LoadedDelta } from "#model";
+import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
+import { SlotReferences } from "../slot-references.ts";
+import { deltaMessages } from "./delta-parts.ts";
+import { ENGINE_PROGRAM, type EngineChannel, forkEngine } from "./engine-channel.ts";
+import { faultFrom } from "./fault-message.ts";
+import { ParentStream } from "./parent-stream.ts";
+import type { EngineStart, FromEngine } from "./process-messages.ts";
+
+export interface EngineProcessDeps {
+  readonly clock: Clock;
+  /** The program of the child: one that calls `serveInThisProcess`. By default the one beside this file. */
+  readonly entry?: URL;
+}
+
+export interface EngineProcessOptions extends EngineStart {
+  /** Reading and optimising the base; after that the child is taken to hang. */
+  readonly startMsMax?: Millis;
+  /** From being told to stop to being killed. A step that runs is always shorter. */
+  readonly stopMsMax?: Millis;
+}
+
+/** A base of some gigabytes from a slow disk. */
+const START_MS_MAX: Millis = 120 * SECOND;
+const STOP_MS_MAX: Millis = 10 * SECOND;
+
+/**
+ * Starts an engine in a process of its own, so that neither its steps nor a crash of its runtime reach this one.
+ * Throws the Fault with which the base could not be opened, or engine_lost when the process ended before it was ready.
+ */
+export async function startEngineProcess(deps: EngineProcessDeps, options: EngineProcessOptions): Promise<Engine> {
+  const { startMsMax = START_MS_MAX, stopMsMax = STOP_MS_MAX, directory, name, threads, limits, engine } = options;
+  const starting = Promise.withResolvers<Extract<FromEngine, { kind: "ready" }>>();
+  const early = (message: FromEngine) => {
+    if (message.kind === "ready") starting.resolve(message);
+    else if (message.kind === "failed") starting.reject(faultFrom(message.fault));
+  };
+  let receive = early;
+  const channel = forkEngine(deps.entry ?? ENGINE_PROGRAM, name, (message) => receive(message));
+  const timer = new AbortController();
+  channel.ended.then((reason) => starting.reject(lostFault(reason)));
+  deps.clock.after(startMsMax, timer.signal).then(
+    () => starting.reject(lostFault(new Error(`the engine's process was not ready after ${startMsMax} ms`))),
+    () => undefined, // Ready in time.
+  );
+  void channel.send({ kind: "start", start: { directory, name, threads, limits, engine } });
+  try {
+    const ready = await starting.promise;
+    const running = new ProcessEngine(channel, deps.clock, ready.base, ready.load, stopMsMax);
+    receive = (message) => running.receive(message);
+    return running;
+  } catch (error) {
+    channel.kill();
+    await channel.ended;
+    throw error;
+  } finally {
+    timer.abort();
+  }
+}
+
+function lostFault(reason: Error): Fault {
+  return new Fault("engine_lost", reason.message, { cause: reason });
+}
+
+/** The parent's side: an {@link Engine} whose work is done by the child at the other end of `channel`. */
+class ProcessEngine implements Engine {
+  readonly base: BaseInfo;
+  readonly lost: Promise<Error>;
+  readonly #channel: EngineChannel;
+  readonly #clock: Clock;
+  readonly #stopMsMax: Millis;
+  readonly #slots = new SlotReferences();
+  readonly #calls = new Map<number, PromiseWithResolvers<Slot | undefined>>();
+  readonly #streams = new Map<number, ParentStream>();
+  #numbers = 0;
+  #load: EngineLoad;
+  /** Why nothing is taken any more. */
+  #closed: Fault | undefined;
+  /** What the child said before it ended. */
+  #lastWord: Error | undefined;
+  #declareLost!: (reason: Error) => void;
+  #stopping: Promise<void> | undefined;
+
+  constructor(channel: EngineChannel, clock: Clock, base: BaseInfo, load: EngineLoad, stopMsMax: Millis) {
+    this.base = base;
+    this.#channel = channel;
+    this.#clock = clock;
+    this.#load = load;
+    this.#stopMsMax = stopMsMax;
+    this.lost = new Promise((resolve) => {
+      this.#declareLost = resolve;
+    });
+    channel.ended.then((exit) => this.#ended(this.#lastWord ?? exit));
+  }
+
+  async attach(delta: LoadedDelta): Promise<Slot> {
+    const call = this.#call();
+    let previous = Promise.resolve();
+    for (const message of deltaMessages(call.number, delta)) {
+      const sent = this.#channel.send(message);
+      await previous; // One part ahead of the wire: it never runs dry, and the delta is never copied as a whole.
+      previous = sent;
+    }
+    const slot = (await call.answer) as Slot;
+    this.#slots.attach(slot);
+    return slot;
+  }
+
+  async detach(slot: Slot): Promise<void> {
+    if (this.#closed) return; // The slots went with the process.
+    this.#slots.detach(slot);
+    const call = this.#call();
+    void this.#channel.send({ kind: "detach", call: call.number, slot });
+    await call.answer;
+  }
+
+  async *generate(spec: SequenceSpec, signal: AbortSignal): AsyncGenerator<SequenceEvent> {
+    signal.throwIfAborted();
+    if (this.#closed) throw this.#closed;
+    const stream = new ParentStream(spec.slot);
+    const number = this.#numbers++;
+    this.#slots.use(spec.slot);
+    this.#streams.set(number, stream);
+    void this.#channel.send({ kind: "generate", stream: number, spec });
+    const abort = () => stream.queue.fail(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      for await (const event of stream.queue) {
+        signal.throwIfAborted(); // Not what was queued before: who aborts is not interested.
+        yield event;
+        const events = stream.taken();
+        if (events > 0) void this.#channel.send({ kind: "credit", stream: number, events });
+      }
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#forget(number, stream);
+    }
+  }
+
+  /** As of the child's last word, which is at most a step old. */
+  load(): EngineLoad {
+    return this.#load;
+  }
+
+  /** Stops the child in order: it ends what runs with Fault shutting_down, finishes its step and exits; killed if it does not. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  receive(message: FromEngine): void {
+    if ("load" in message) this.#load = message.load;
+    switch (message.kind) {
+      case "news":
+        for (const news of message.streams) this.#streams.get(news.stream)?.receive(news);
+        return;
+      case "reply":
+        this.#take(message.call)?.resolve(message.slot);
+        return;
+      case "refusal":
+        this.#take(message.call)?.reject(faultFrom(message.fault));
+        return;
+      case "lost":
+        this.#lastWord = new Error(message.message); // The process ends next.
+    }
+  }
+
+  /** The row is freed, or will be as soon as the child hears of it. Idempotent. */
+  #forget(number: number, stream: ParentStream): void {
+    if (!this.#streams.delete(number)) return;
+    this.#slots.release(stream.slot);
+    if (!stream.ended) void this.#channel.send({ kind: "cancel", stream: number });
+  }
+
+  #call(): { readonly number: number; readonly answer: Promise<Slot | undefined> } {
+    if (this.#closed) throw this.#closed;
+    const number = this.#numbers++;
+    const call = Promise.withResolvers<Slot | undefined>();
+    call.promise.catch(() => undefined); // Whoever asked gets it; while its parts are being sent, nobody waits yet.
+    this.#calls.set(number, call);
+    return { number, answer: call.promise };
+  }
+
+  #take(number: number): PromiseWithResolvers<Slot | undefined> | undefined {
+    const call = this.#calls.get(number);
+    this.#calls.delete(number);
+    return call;
+  }
+
+  #ended(reason: Error): void {
+    const expected = this.#closed !== undefined;
+    this.#closed ??= lostFault(reason);
+    for (const { queue } of this.#streams.values()) queue.fail(this.#closed);
+    for (const call of this.#calls.values()) call.reject(this.#closed);
+    this.#calls.clear();
+    if (!expected) this.#declareLost(reason);
+  }
+
+  async #stop(): Promise<void> {
+    this.#closed ??= new Fault("shutting_down", "the engine is stopping");
+    const exited = new AbortController();
+    void this.#channel.send({ kind: "stop" });
+    this.#clock.after(this.#stopMsMax, exited.signal).then(
+      () => this.#channel.kill(),
+      () => undefined, // It has exited in time.
+    );
+    await this.#channel.ended;
+    exited.abort();
+  }
+}

@@ -1,0 +1,2 @@
+export { Sampler } from "./sampler.ts";
+export { needsHistory, TokenHistory } from "./token-history.ts";
