@@ -132,14 +132,14 @@ test("noise in the last digits of the logits, as another batch gives it, does no
   const shake = seededRandom(SEED);
   const sampler = new Sampler(size);
   let changed = 0;
-  for (let position = 0; position < 2000; position++) {
+  for (let position = 0; position < 400; position++) {
     // Flat: the hardest case, since every token has many rivals.
     const logits = Float32Array.from({ length: size }, (_, id) => Math.sin(id * 7 + position) * 0.3);
     const shaken = logits.map((logit) => logit + (shake.float() - 0.5) * 5e-5);
     const warm: Sampling = { ...GREEDY, temperature: 1, seed: 3n };
     if (sampler.pick(logits, warm, undefined, position) !== sampler.pick(shaken, warm, undefined, position)) changed++;
   }
-  expect(changed, "of 2,000 tokens; running sums change hundreds").toBeLessThanOrEqual(1);
+  expect(changed, "of 400 tokens; running sums change dozens").toBeLessThanOrEqual(1);
 });
 
 test("chance depends on seed and position, on nothing else", () => {
