@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { systemClock } from "#kernel";
-import { type Engine, startEngineProcess } from "#node-agent";
+import { type Engine, startEngineProcess, tableRanks } from "#node-agent";
 
 export interface BenchEngineOptions {
   readonly threads: number;
@@ -28,15 +28,9 @@ export function startBenchEngine(directory: string, options: BenchEngineOptions)
         rowsMax: ROWS_MAX,
         kvTokensMax: ROWS_MAX * ROW_TOKENS_MAX,
         slotsMax: Math.max(1, options.deltaRanks.length),
-        tableRanksMax: tableRanks(options.deltaRanks),
+        tableRanksMax: options.deltaRanks.reduce((sum, rank) => sum + tableRanks(rank), tableRanks(1)),
       },
       engine: { prefillTokensMax: PREFILL_TOKENS_MAX },
     },
   );
-}
-
-/** The engine's tables pad each delta to a power of two, 8 at least, and align it to that: so much room, and one gap. */
-function tableRanks(deltaRanks: readonly number[]): number {
-  const widths = deltaRanks.map((rank) => Math.max(8, 2 ** Math.ceil(Math.log2(rank))));
-  return widths.reduce((sum, width) => sum + width, Math.max(8, ...widths));
 }

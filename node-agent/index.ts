@@ -13,5 +13,6 @@ export type { Engine, EngineLoad, Sampling, SequenceEvent, SequenceSpec, Slot, T
 export { type EngineDeps, openEngine } from "./engine/engine.ts";
 export type { EngineOptions } from "./engine/engine-options.ts";
 export { type EngineProcessDeps, type EngineProcessOptions, startEngineProcess } from "./engine/process/index.ts";
+export { tableRanks } from "./engine/runner/delta-tables.ts";
 export { type EngineBudget, engineLimits } from "./engine-limits.ts";
 export { type NodeAgentDeps, type NodeAgentOptions, type RunningNodeAgent, startNodeAgent } from "./node-agent.ts";

@@ -26,6 +26,12 @@ export interface SiteTables {
 
 /** Small deltas take this many ranks, so that chunks stay whole vectors. */
 const WIDTH_MIN = 8;
+
+/** How many ranks of the tables a delta of this rank takes: the sum over all attached deltas is at most `tableRanksMax`. */
+export function tableRanks(rank: number): number {
+  return Math.max(WIDTH_MIN, 2 ** Math.ceil(Math.log2(rank)));
+}
+
 /** How many times the ranks it needs a step may bind before moving a delta pays. */
 const SPREAD_MAX = 1.25;
 
@@ -58,11 +64,11 @@ export class DeltaTables {
     this.memoryBytes = this.tables.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0);
   }
 
-  /** One copy per table. Undefined when no slot or no aligned range is free; then nothing has changed. */
+  /** One copy per table. Undefined when no slot or not enough ranks are free; then nothing has changed. */
   attach(delta: LoadedDelta): Slot | undefined {
-    const width = Math.max(WIDTH_MIN, 2 ** Math.ceil(Math.log2(delta.rank)));
-    const start = this.#findFree(width);
-    if (start === undefined || this.#residents.size >= this.#slotsMax) return undefined;
+    const width = tableRanks(delta.rank);
+    if (this.#residents.size >= this.#slotsMax || this.#freeRanks() < width) return undefined;
+    const start = this.#findFree(width) ?? this.#pack(width);
     let slot: Slot = 0;
     while (this.#residents.has(slot)) slot++;
     const layers = new Map(delta.layers.map((layer) => [layer.site, layer]));
@@ -114,14 +120,44 @@ export class DeltaTables {
     for (let to = 0; to < from; to += width) {
       const there = new Set(this.#owners.slice(to, to + width));
       if ([...there].some((owner) => owner !== undefined && (active.has(owner) || this.#resident(owner).width > width))) continue;
-      for (const table of this.tables) exchange(table, from, to, width);
-      for (const owner of there) if (owner !== undefined) this.#resident(owner).start += from - to;
-      const displaced = this.#owners.slice(to, to + width);
-      this.#owners.fill(slot, to, to + width);
-      for (const [index, owner] of displaced.entries()) this.#owners[from + index] = owner;
-      moving.start = to;
+      this.#exchange(slot, to);
       return;
     }
+  }
+
+  /**
+   * Moves everything together, with a free range of `width` in between, and gives its start: the widest first, then the range, then
+   * what is narrower, so that every start is a multiple of its width without a gap. Needed only where ranks are mixed.
+   */
+  #pack(width: number): number {
+    const widestFirst = [...this.#residents].sort(([, one], [, other]) => other.width - one.width || one.start - other.start);
+    let end = 0;
+    let freed: number | undefined;
+    for (const [slot, resident] of widestFirst) {
+      if (freed === undefined && resident.width < width) {
+        freed = end;
+        end += width;
+      }
+      if (resident.start !== end) this.#exchange(slot, end);
+      end += resident.width;
+    }
+    return freed ?? end;
+  }
+
+  /** Moves a slot to `to`, a multiple of its width, in exchange for the narrower slots and the free ranks that are there. */
+  #exchange(slot: Slot, to: number): void {
+    const moving = this.#resident(slot);
+    const { start: from, width } = moving;
+    const displaced = this.#owners.slice(to, to + width);
+    for (const table of this.tables) exchange(table, from, to, width);
+    for (const owner of new Set(displaced)) if (owner !== undefined) this.#resident(owner).start += from - to;
+    this.#owners.fill(slot, to, to + width);
+    for (const [index, owner] of displaced.entries()) this.#owners[from + index] = owner;
+    moving.start = to;
+  }
+
+  #freeRanks(): number {
+    return this.#owners.reduce((free, owner) => free + (owner === undefined ? 1 : 0), 0);
   }
 
   #findFree(width: number): number | undefined {

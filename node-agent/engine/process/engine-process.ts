@@ -14,11 +14,18 @@ export interface EngineChannel {
 }
 
 /**
+ * Weights, tables and cache on huge pages: products gain 5 to 10 %, attention a fifth (docs/decisions/0001-engine-graph.md).
+ * glibc reads it at the start of a process, so the parent has to set it; other libraries ignore it.
+ */
+const HUGE_PAGES = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" };
+
+/**
  * Forks `entry` with this process's Node and environment; the machine's list of processes says which base, `name`, it
  * is for. `receive` is called with each of its messages, in order.
  */
 export function forkEngine(entry: URL, name: string, receive: (message: FromEngine) => void): EngineChannel {
   const child = fork(entry, [`engine-process:${name}`], {
+    env: { ...HUGE_PAGES, ...process.env },
     serialization: "advanced",
     execArgv: [],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
