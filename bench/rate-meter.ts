@@ -1,8 +1,12 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { GraphBuilder } from "#model";
+import { randomValues } from "./random-values.ts";
 import type { MachineRates } from "./roofline.ts";
 
-/** Measures what the machine can do, again and again: rates drift on shared machines, so they are taken in turns with what is compared to them. */
+/**
+ * Measures what the machine can do, again and again: rates drift on shared machines, so they are taken in turns with what
+ * is compared to them. Values are random, as a model's are: hosts share pages of equal values, which then read twice as fast.
+ */
 export interface RateMeter extends AsyncDisposable {
   measure(): Promise<MachineRates>;
 }
@@ -47,8 +51,8 @@ async function openProduct({ rows, inner, columns }: typeof PRODUCT, threads: nu
   const x = graph.input("x", "float32", [rows, inner]);
   const weight = graph.weight("weight", [columns, inner]);
   graph.output("y", graph.fused("FusedMatMul", [x, weight], { transB: 1n }), "float32", [rows, columns]);
-  const input = new Tensor("float32", new Float32Array(rows * inner).fill(0.5), [rows, inner]);
-  return openTimed(graph, input, threads, new Float32Array(columns * inner).fill(0.01));
+  const input = new Tensor("float32", randomValues(rows * inner, 1, 1), [rows, inner]);
+  return openTimed(graph, input, threads, randomValues(columns * inner, 0.02, 2));
 }
 
 /** The largest of many values: nothing but reading. */
@@ -56,7 +60,7 @@ async function openRead(threads: number): Promise<TimedGraph> {
   const columns = READ_FLOATS / READ_ROWS;
   const graph = new GraphBuilder();
   const x = graph.input("x", "float32", [READ_ROWS, columns]);
-  const input = new Tensor("float32", new Float32Array(READ_FLOATS).fill(1), [READ_ROWS, columns]);
+  const input = new Tensor("float32", randomValues(READ_FLOATS, 1, 3), [READ_ROWS, columns]);
   graph.output("y", graph.op("ReduceMax", [x, graph.integers([1])], { keepdims: 0n }), "float32", [READ_ROWS]);
   return openTimed(graph, input, threads);
 }

@@ -10,7 +10,7 @@ const FORBIDDEN: readonly (readonly [RegExp, string])[] = [
   [/\bperformance\.(now|timeOrigin)\b/, "take a Clock (#kernel) and ask it for monotonic()"],
   [/\bMath\.random\b/, "take a Random (#kernel)"],
   [/\b(setTimeout|setInterval|setImmediate)\b/, "take a Clock (#kernel) and await after(), or every()"],
-  [/\bprocess\.(?!memoryUsage)/, "let the shell read the process and hand the value in"],
+  [/(?<![-\w])process\.(?!memoryUsage)/, "let the shell read the process and hand the value in"],
   [/from "node:timers/, "take a Clock (#kernel)"],
   [/\brandom(Bytes|UUID|Int)\b/, "take a Random, or a source of secrets, from the shell"],
 ];
