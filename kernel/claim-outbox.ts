@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AppendLog, openAppendLog } from "./append-log.ts";
 import { assert } from "./assert.ts";
-import type { Claim } from "./claim.ts";
+import { type Claim, foldClaims } from "./claim.ts";
 import { type Clock, deadlineSignal } from "./clock.ts";
 import { Fault, isFault } from "./fault.ts";
 import type { Log } from "./log.ts";
@@ -33,7 +33,7 @@ export interface ClaimOutboxOptions {
   readonly batchMax?: number;
   /** On disk. The default holds about 200,000 claims: ten minutes of 300 requests/s without a ledger. */
   readonly sizeBytesMax?: Bytes;
-  /** How long a claim waits for others, so that the ledger syncs once for all of them. */
+  /** How long a claim waits for others, so that the ledger syncs once for all of them; what they say of one attempt is told once. */
   readonly lingerMs?: Millis;
   /** Between failed deliveries: doubles from the first to the second. */
   readonly retryMsMin?: Millis;
@@ -45,7 +45,7 @@ export interface ClaimOutboxOptions {
 const DEFAULTS = {
   batchMax: 1000,
   sizeBytesMax: 64 * MIB,
-  lingerMs: 20,
+  lingerMs: 250,
   retryMsMin: 100,
   retryMsMax: 10 * SECOND,
   deliverMsMax: 30 * SECOND,
@@ -194,8 +194,7 @@ class DurableOutbox implements ClaimOutbox {
     const { deliver, deliverMsMax } = this.#settings;
     using deadline = deadlineSignal(this.#clock, deliverMsMax, () => new Fault("deadline_passed", `no delivery within ${deliverMsMax} ms`));
     try {
-      const claims = batch.map((pending) => pending.claim);
-      await deliver(claims, deadline.signal);
+      await deliver(foldClaims(batch.map((pending) => pending.claim)), deadline.signal);
       return "delivered";
     } catch (error) {
       const refused = isFault(error) && error.retry.kind === "never" && error.code !== "deadline_exceeded";

@@ -47,3 +47,14 @@ export interface Claim {
   /** When the request was admitted. */
   readonly admittedAt: Millis;
 }
+
+/** The same claims, those of one attempt as one: the last of them, with the largest counts. In order of first appearance. */
+export function foldClaims(claims: readonly Claim[]): readonly Claim[] {
+  const byAttempt = new Map<string, Claim>();
+  for (const claim of claims) {
+    const attempt = `${claim.requestId} ${claim.attempt}`;
+    const before = byAttempt.get(attempt);
+    byAttempt.set(attempt, before ? { ...claim, usage: mergeUsage(before.usage, claim.usage) } : claim);
+  }
+  return [...byAttempt.values()];
+}
