@@ -60,6 +60,5 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrup
   ]) {
     add(program);
   }
-  for (const command of program.commands) command.exitOverride();
   return program;
 }
