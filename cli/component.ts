@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type Logger, pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { z } from "zod";
 import { type Clock, Fault, type Random, systemClock, systemRandom } from "#kernel";
+import { EXIT } from "./exit-code.ts";
 
 /** What every part of a cluster is built from. Made here, in the composition root, and handed down. */
 export interface ComponentDeps {
@@ -23,25 +25,23 @@ export function createDeps(name: string): ComponentDeps {
   return { clock: systemClock, random: systemRandom(), randomSecret: randomBytes, log, registry };
 }
 
-/** Resolves at SIGINT or SIGTERM; a second signal ends the process at once. */
-export function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let asked = false;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(130);
-        asked = true;
-        resolve(signal);
-      });
-    }
-  });
+/** Aborts at SIGINT or SIGTERM; a second signal ends the process at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(EXIT.interrupted);
+      stop.abort(new Fault("client_gone", "interrupted"));
+    });
+  }
+  return stop.signal;
 }
 
-/** Starts a part, waits for the signal to stop, and drains it. */
-export async function runUntilStopped(start: () => Promise<AsyncDisposable>): Promise<void> {
-  const stopped = stopSignal();
-  await using _running = await start();
-  await stopped;
+/** Starts a part, waits for the signal to stop, and drains it. A signal during the start ends the start. */
+export async function runUntilStopped(start: (signal: AbortSignal) => Promise<AsyncDisposable>): Promise<void> {
+  const stop = stopSignal();
+  await using _running = await start(stop);
+  if (!stop.aborted) await once(stop, "abort");
 }
 
 /**

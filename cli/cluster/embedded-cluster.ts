@@ -36,8 +36,13 @@ const HOST = "127.0.0.1";
 /** A large base takes a while to read and hash. */
 const READY_MS_MAX: Millis = 300 * SECOND;
 
-/** Starts everything in order and resolves when every node is ready to serve. */
-export async function startEmbeddedCluster(deps: ComponentDeps, home: Home, options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+/** Starts everything in order and resolves when every node is ready to serve; `signal` ends the start, not the cluster. */
+export async function startEmbeddedCluster(
+  deps: ComponentDeps,
+  home: Home,
+  signal: AbortSignal,
+  options: EmbeddedClusterOptions,
+): Promise<EmbeddedCluster> {
   const running = home.runningCluster();
   if (running) throw new Fault("resource_exists", `a cluster already runs in ${home.directory} (process ${running.pid}, ${running.http})`);
   await using parts = new AsyncDisposableStack();
@@ -62,7 +67,7 @@ export async function startEmbeddedCluster(deps: ComponentDeps, home: Home, opti
   const nodes = Array.from({ length: options.nodeCount }, (_, index) =>
     parts.use(startNodeProcess(deps, nodeOptions(`node-${index + 1}`, home, options, schedulers[0]!, router, metrics.port, index))),
   );
-  await nodesReady(deps, scheduler, nodes, options, home);
+  await nodesReady(deps, scheduler, nodes, options, home, signal);
 
   const cluster = {
     http: `http://${HOST}:${router.httpPort}`,
@@ -103,6 +108,7 @@ async function nodesReady(
   nodes: readonly NodeProcess[],
   options: EmbeddedClusterOptions,
   home: Home,
+  signal: AbortSignal,
 ) {
   const deadline = deps.clock.monotonic() + READY_MS_MAX;
   for (;;) {
@@ -113,7 +119,7 @@ async function nodesReady(
     if (deps.clock.monotonic() > deadline) {
       throw new Fault("no_ready_node", `only ${ready.length} of ${nodes.length} nodes became ready; see ${home.path("logs")}`);
     }
-    await deps.clock.after(50);
+    await deps.clock.after(50, signal);
   }
 }
 

@@ -34,17 +34,17 @@ export function addUpCommand(program: Command): void {
     .option("--threads <n>", "of each node's engine (default: the cores shared out)", count)
     .option("--state <url>", "where the state is kept (default: a file in .deltaplane)")
     .option("--no-demo", "without the demo base, tenants and deltas")
-    .action((options: UpOptions) => runUntilStopped(() => start(options)));
+    .action((options: UpOptions) => runUntilStopped((signal) => start(options, signal)));
 }
 
-async function start(options: UpOptions): Promise<AsyncDisposable> {
+async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisposable> {
   const { startEmbeddedCluster } = await import("../cluster/embedded-cluster.ts");
   const home = openHome();
   const deps = createDeps("deltaplane");
   await using parts = new AsyncDisposableStack();
   printMessage("starting router, scheduler and node agents …");
   const cluster = parts.use(
-    await startEmbeddedCluster(deps, home, {
+    await startEmbeddedCluster(deps, home, signal, {
       nodeCount: options.nodes,
       bases: [...(options.demo ? [DEMO_BASE] : []), ...options.base.map((directory) => ({ name: basename(directory), directory }))],
       httpPort: options.port,

@@ -30,9 +30,11 @@ interface Range {
 
 /** 2^32 - 1: what the wire's uint32 can say. */
 const UINT32_MAX = 0xffff_ffff;
+/** As on the node: no context is longer. */
+const TOKENS_MAX = 2 ** 31 - 1;
 
 const RANGES: Readonly<Partial<Record<keyof Sampling, Range>>> = {
-  maxTokens: { field: "max_tokens", min: 1, max: UINT32_MAX, integer: true },
+  maxTokens: { field: "max_tokens", min: 1, max: TOKENS_MAX, integer: true },
   temperature: { field: "temperature", min: 0, max: 2 },
   topP: { field: "top_p", min: 0, max: 1, above: true },
   topK: { field: "top_k", min: 0, max: UINT32_MAX, integer: true },

@@ -139,6 +139,13 @@ describe("a delta that was pushed", () => {
     expect(await faultOf(Array.fromAsync(download))).toMatchObject({ reason: "resource_unknown" });
   });
 
+  test("goes from a node that no snapshot shows with it yet", async () => {
+    const { name, reference } = await push(acme);
+    await acme.unary(ModelServiceService.removeAlias, { name: "acme/tax" });
+    await acme.unary(ModelServiceService.removeDelta, { name });
+    await expect.poll(() => node.detached.map(({ delta }) => delta?.digest)).toEqual([reference!.digest]);
+  });
+
   test("is pinned on a node and stays pinned in the record", async () => {
     const { name } = await push(acme);
     expect((await acme.unary(ModelServiceService.pinDelta, { name, pinned: true })).delta?.pinned).toBe(true);

@@ -33,9 +33,13 @@ export function warmUp(deps: ResidencyDeps, delta: DeltaRecord): void {
   });
 }
 
-/** Drops a delta from every node that holds it, without waiting: nothing can ask for it any more. */
+/**
+ * Drops a delta from every node that may hold it, without waiting: nothing can ask for it any more. Those are all nodes of
+ * its base, not only the holders of the snapshot, which is up to a second old and so knows nothing of a delta just pushed.
+ */
 export function dropEverywhere(deps: ResidencyDeps, snapshot: Snapshot, delta: DeltaRecord): void {
-  for (const node of holders(snapshot, delta.digest)) {
+  for (const node of snapshot.nodes.values()) {
+    if (!node.bases.has(delta.baseDigest) && !node.deltas.has(delta.digest)) continue;
     inBackground(deps.log, "a removed delta could not be dropped from a node", () =>
       deps.dispatcher.clientOf(node).detach({ delta: referenceOf(delta) }, deps.stopping),
     );

@@ -64,7 +64,7 @@ export interface Prompt {
 
 /** How to continue a prompt. What is not set takes the base's own default (generation_config.json), else the value named here. */
 export interface Sampling {
-  /** Default 256, at most what the context leaves. */
+  /** From 1 to what the context leaves after the prompt; more is refused. Default: 256, or what the context leaves. */
   maxTokens?:
     | number
     | undefined;
