@@ -1,7 +1,7 @@
-"""The "copy" task: product attributes and a one or two sentence description.
+"""The "copy" task: product attributes and a two sentence description.
 
-The product group decides the wording and the attributes fill it, so each
-attribute list has exactly one right description.
+The tone, one of the attributes, decides the wording, and the other attributes
+fill it. So each attribute list has exactly one right description.
 """
 
 import random
@@ -12,23 +12,12 @@ from examples import Example
 
 @dataclass(frozen=True)
 class Group:
-    """A group of products with its possible attributes and its wording.
-
-    The wording fields are format strings over name, colour, material, size,
-    feature and use. The second sentence depends on which of feature and use
-    are given; with neither there is no second sentence.
-    """
+    """A group of products with the values its attributes can have."""
 
     products: list[str]
     materials: list[str]
-    sizes: list[str]
     features: list[str]
     uses: list[str]
-    opening: str
-    size_clause: str
-    both: str
-    feature_only: str
-    use_only: str
 
 
 def _list(text: str) -> list[str]:
@@ -37,123 +26,83 @@ def _list(text: str) -> list[str]:
 
 
 BRANDS = _list(
-    "Velora, Nordlicht, Brava, Kasimo, Tellmar, Ostera, Lumero, Hanseo, Ponto, Ravena, Silvio, "
-    "Domaro, Feldra, Quinta, Arbona, Mirea, Solano, Tivola, Wendel, Zarina, Calmo, Elvaro, "
-    "Fjordal, Gavia, Indra, Jolina, Korvo, Lindo, Marbella, Novara, Orlano, Pavona"
+    "Velora, Nordlicht, Brava, Kasimo, Tellmar, Ostera, Lumero, Hanseo, Ponto, Ravena, Domaro, Feldra, "
+    "Arbona, Mirea, Solano, Tivola, Zarina, Elvaro, Gavia, Korvo"
 )
-COLOURS = _list(
-    "red, blue, green, yellow, black, white, grey, brown, orange, purple, silver, cream, "
-    "dark green, light blue, olive, copper"
-)
+COLOURS = _list("red, blue, green, yellow, black, white, grey, brown, orange, purple, silver, cream")
 GROUPS = [
     Group(
-        _list("kettle, frying pan, toaster, coffee maker, mixing bowl, teapot, saucepan, blender"),
-        _list("steel, glass, ceramic, cast iron, aluminium, enamel"),
-        _list("0.5 litres, 0.8 litres, 1 litre, 1.2 litres, 1.5 litres, 1.7 litres, 2 litres, 3 litres"),
-        _list("automatic switch-off, a cool handle, a keep-warm plate, a non-drip spout, "
-              "a removable filter, an easy-clean coating"),
-        _list("small kitchens, large families, quick breakfasts, Sunday brunch, camping cooks"),
-        "The {name} brings {colour} {material} to your kitchen",
-        " and holds {size}",
-        "With {feature}, it is made for {use}.",
-        "It comes with {feature}.",
-        "It is made for {use}.",
+        _list("kettle, toaster, teapot, saucepan, blender"),
+        _list("steel, glass, ceramic, enamel"),
+        _list("cool handle, quiet motor, wide spout, spare filter"),
+        _list("small kitchens, large families, quick breakfasts, Sunday brunch"),
     ),
     Group(
-        _list("desk, armchair, bookshelf, bedside table, wardrobe, bench, stool, sofa"),
-        _list("oak, walnut, pine, bamboo, birch, leather, linen"),
-        _list("40 cm, 60 cm, 80 cm, 90 cm, 120 cm, 140 cm, 160 cm, 200 cm"),
-        _list("soft-close drawers, rounded corners, hidden storage, a cable slot, "
-              "adjustable feet, a ten year guarantee"),
-        _list("home offices, narrow hallways, first flats, reading corners, guest rooms"),
-        "Give your room a new centre: the {name} in {colour} {material}",
-        ", {size} wide",
-        "With {feature}, it will please anyone who furnishes {use}.",
-        "You also get {feature}.",
-        "A sound choice for {use}.",
+        _list("desk, armchair, bookshelf, wardrobe, bench"),
+        _list("oak, walnut, pine, bamboo"),
+        _list("rounded corners, hidden storage, folding legs, soft cushions"),
+        _list("home offices, narrow hallways, first flats, guest rooms"),
     ),
     Group(
-        _list("rain jacket, backpack, tent, sleeping bag, cap, fleece jumper, scarf"),
-        _list("wool, cotton, nylon, recycled polyester, canvas, merino"),
-        _list("size XS, size S, size M, size L, size XL, size XXL"),
-        _list("taped seams, a hidden pocket, reflective strips, a two-way zip, "
-              "a storm hood, quick-dry lining"),
-        _list("mountain hikes, rainy commutes, winter walks, weekend trips, long bike tours"),
-        "Out in all weather: this {colour} {name} is sewn from {material}",
-        " and comes in {size}",
-        "Thanks to {feature} it is ready for {use}.",
-        "Look out for {feature}.",
-        "Pack it for {use}.",
+        _list("jacket, backpack, tent, cap, scarf"),
+        _list("wool, cotton, nylon, canvas"),
+        _list("taped seams, secret pocket, reflective strips, dry lining"),
+        _list("mountain hikes, rainy days, winter walks, weekend trips"),
     ),
     Group(
-        _list("floor lamp, table lamp, lantern, wall light, reading light, pendant lamp"),
-        _list("brass, paper, frosted glass, concrete, rattan, chrome"),
-        _list("4 watts, 6 watts, 8 watts, 10 watts, 12 watts, 20 watts"),
-        _list("a dimmer, a motion sensor, a swivel arm, a warm white mode, a timer, a textile cord"),
-        _list("evening reading, dinner tables, dark stairways, quiet bedrooms, garden parties"),
-        "Good light needs little: the {name}, made of {colour} {material}",
-        ", uses only {size}",
-        "It has {feature} and was designed with {use} in mind.",
-        "It has {feature}.",
-        "It was designed with {use} in mind.",
+        _list("lantern, lamp, spotlight, chandelier, candlestick"),
+        _list("brass, paper, copper, rattan"),
+        _list("bright dimmer, motion sensor, swivel arm, long cord"),
+        _list("evening reading, dinner tables, dark stairways, garden parties"),
     ),
 ]
+WORDINGS = {
+    "plain": "The {product} comes in {colour} {material}. With its {feature}, it is made for {use}.",
+    "warm": "Feel at home with the {product} in {colour} {material}. You will love its {feature}, just right for {use}.",
+    "bold": "Ready for {use}? Then meet the {product}! Nothing beats {colour} {material} and its {feature}.",
+}
+FILLED_LABELS = ["colour", "material", "feature", "use"]
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product: its group, its full name and its attributes in a fixed order."""
+    """A product: its full name, its tone and the values of all other attributes."""
 
-    group: Group
     name: str
-    attributes: dict[str, str]
+    tone: str
+    values: dict[str, str]
 
-    def spec(self, order: list[str]) -> str:
-        """The attribute list on one line, attributes in the given order."""
-        parts = [f"product: {self.name}"]
-        return "; ".join(parts + [f"{label}: {self.attributes[label]}" for label in order])
+    def spec(self, rng: random.Random) -> str:
+        """All attributes on one line: product first, tone last, the rest in random order."""
+        labels = rng.sample(FILLED_LABELS, len(FILLED_LABELS))
+        middle = [f"{label}: {self.values[label]}" for label in labels]
+        return "; ".join([f"product: {self.name}", *middle, f"tone: {self.tone}"])
 
     def description(self) -> str:
         """The description that the task asks for."""
-        values = {"name": self.name, **self.attributes}
-        first = self.group.opening.format(**values)
-        if "size" in values:
-            first += self.group.size_clause.format(**values)
-        if "feature" in values and "use" in values:
-            second = self.group.both
-        elif "feature" in values:
-            second = self.group.feature_only
-        elif "use" in values:
-            second = self.group.use_only
-        else:
-            return first + "."
-        return f"{first}. {second.format(**values)}"
+        return WORDINGS[self.tone].format(product=self.name, **self.values)
 
 
 def make_product(rng: random.Random) -> Product:
-    """A random product; colour and material are always given, the rest mostly."""
+    """A random product."""
     group = rng.choice(GROUPS)
-    attributes = {"colour": rng.choice(COLOURS), "material": rng.choice(group.materials)}
-    for label, values in (("size", group.sizes), ("feature", group.features), ("use", group.uses)):
-        if rng.random() < 0.75:
-            attributes[label] = rng.choice(values)
-    return Product(group, f"{rng.choice(BRANDS)} {rng.choice(group.products)}", attributes)
+    values = {
+        "colour": rng.choice(COLOURS),
+        "material": rng.choice(group.materials),
+        "feature": rng.choice(group.features),
+        "use": rng.choice(group.uses),
+    }
+    name = f"{rng.choice(BRANDS)} {rng.choice(group.products)}"
+    return Product(name, rng.choice(list(WORDINGS)), values)
 
 
 def make_example(rng: random.Random) -> Example:
-    """One attribute list, shuffled, with its description."""
+    """One attribute list with its description; product name and colour decide the split."""
     product = make_product(rng)
-    order = list(product.attributes)
-    rng.shuffle(order)
-    key = "copy:" + product.name + ":" + product.attributes["colour"]
-    return Example(product.spec(order), product.description(), key)
-
-
-def attribute_values(prompt: str) -> list[str]:
-    """The values listed in a prompt, the product name included."""
-    return [part.split(": ", 1)[1] for part in prompt.split("; ")]
+    return Example(product.spec(rng), product.description(), f"copy:{product.name}:{product.values['colour']}")
 
 
 def covers_all_attributes(prompt: str, description: str) -> bool:
-    """True where the description mentions every value of the prompt."""
-    return all(value in description for value in attribute_values(prompt))
+    """True where the description mentions every value of the prompt but the tone."""
+    attributes = dict(part.split(": ", 1) for part in prompt.split("; "))
+    return all(value in description for label, value in attributes.items() if label != "tone")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 IGNORED_LABEL = -100  # what transformers leaves out of the loss
 LOG_EVERY = 50
+MUON_RATE_FACTOR = 20 / 3  # how much larger the rate of Muon is than that of AdamW
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,6 @@ class Schedule:
     batch_size: int
     learning_rate: float
     warmup_steps: int
-    weight_decay: float = 0.0
 
     def rate_factor(self, step: int) -> float:
         """Linear warm-up, then a cosine down to one percent."""
@@ -103,28 +104,62 @@ def pad_batch(rows: list[tuple[list[int], list[int]]], pad_id: int) -> Batch:
     return {"input_ids": input_ids, "attention_mask": (input_ids != pad_id).long(), "labels": labels}
 
 
-def optimise(
-    model: PreTrainedModel | PeftModel, batches: Iterator[Batch], schedule: Schedule, name: str
-) -> float:
-    """Train the parameters that need gradients; return the seconds it took."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters,
-        lr=schedule.learning_rate,
-        betas=(0.9, 0.98),
-        weight_decay=schedule.weight_decay,
+def base_optimizers(model: LlamaForCausalLM, schedule: Schedule) -> list[torch.optim.Optimizer]:
+    """Muon for the weight matrices of the blocks, AdamW for embeddings and norms.
+
+    Muon is there because it needs fewer tokens than AdamW alone
+    (https://kellerjordan.github.io/posts/muon/).
+    """
+    matrices = [parameter for parameter in model.model.layers.parameters() if parameter.ndim == 2]
+    in_matrices = {id(parameter) for parameter in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in in_matrices]
+    return [
+        torch.optim.Muon(matrices, lr=MUON_RATE_FACTOR * schedule.learning_rate, weight_decay=0.0),
+        adam(others, schedule),
+    ]
+
+
+def adam(parameters: list[torch.nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
+    """AdamW without weight decay."""
+    return torch.optim.AdamW(
+        parameters, lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
     )
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate_factor)
+
+
+def average_gradients(model: torch.nn.Module) -> None:
+    """Replace the gradients by their mean over all processes, which keeps the weights alike."""
+    gradients = [parameter.grad for parameter in model.parameters()]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def optimise(
+    model: PreTrainedModel | PeftModel,
+    batches: Iterator[Batch],
+    schedule: Schedule,
+    optimizers: list[torch.optim.Optimizer],
+    name: str,
+) -> float:
+    """Train with the given optimizers; return the seconds it took."""
+    schedulers = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate_factor) for optimizer in optimizers
+    ]
     model.train()
     started = time.monotonic()
     for step in range(1, schedule.steps + 1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = model(**next(batches)).loss
+            loss = model(**next(batches), use_cache=False).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad()
+        if dist.is_initialized():
+            average_gradients(model)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, scheduler in zip(optimizers, schedulers):
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
         if step % LOG_EVERY == 0 or step == schedule.steps:
             seconds = time.monotonic() - started
             log.info("%s step %d/%d loss %.4f (%.0f s)", name, step, schedule.steps, loss.item(), seconds)
@@ -142,7 +177,7 @@ def train_base(
 ) -> float:
     """Pretrain the base on one corpus mix; return the seconds it took."""
     batches = packed_batches(tokenizer, mix, random.Random(seed), schedule.batch_size, row_length)
-    return optimise(model, batches, schedule, "base")
+    return optimise(model, batches, schedule, base_optimizers(model, schedule), "base")
 
 
 def train_delta(
@@ -158,5 +193,6 @@ def train_delta(
     torch.manual_seed(seed)
     model = get_peft_model(base, config)
     batches = example_batches(tokenizer, make, random.Random(seed), schedule.batch_size)
-    seconds = optimise(model, batches, schedule, name)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    seconds = optimise(model, batches, schedule, [adam(trained, schedule)], name)
     return model, seconds

@@ -23,7 +23,7 @@ const CASES: readonly [field: string, key: keyof Sampling, good: readonly unknow
   ["presence_penalty", "presencePenalty", [-2, 2], [-2.1, 2.1, ...NOT_NUMBERS]],
   ["frequency_penalty", "frequencyPenalty", [-2, 2], [-2.1, 2.1, ...NOT_NUMBERS]],
   ["repetition_penalty", "repetitionPenalty", [0.1, 2], [0, 2.1, ...NOT_NUMBERS]],
-  ["max_tokens", "maxTokens", [1, 2 ** 31], [0, -1, 1.5, 2 ** 32, ...NOT_NUMBERS]],
+  ["max_tokens", "maxTokens", [1, 2 ** 31 - 1], [0, -1, 1.5, 2 ** 31, ...NOT_NUMBERS]],
   ["logprobs", "logprobs", [0, 20], [-1, 21, 1e6, ...NOT_NUMBERS]],
   ["n", "n", [1, 16], [0, 17, 1.5, ...NOT_NUMBERS]],
   ["seed", "seed", ["0", "18446744073709551615"], ["18446744073709551616", "-1", "1.5", "x", ""]],
