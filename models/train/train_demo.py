@@ -1,7 +1,8 @@
 """Make the demo models: tokenizer, base, three deltas, held-out sets and results.
 
-Name the stages to run, for example `python train_demo.py deltas evaluate --only tax`. Later stages read what earlier
-ones saved, so every delta is trained and measured on the base as it is on disk.
+Name the stages to run, for example `python train_demo.py deltas evaluate --only tax`.
+Later stages read what earlier ones saved, so every delta is trained and measured on
+the base as it is on disk.
 The base is trained by two processes that share each batch:
 `torchrun --nproc-per-node 2 train_demo.py first second`.
 `--into FOLDER` writes to another folder than `models/`.
