@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { assert, deltaDigest, Fault } from "#kernel";
 import { inspectDelta, type LoadedDelta, loadDelta } from "#model";
@@ -9,6 +10,13 @@ import { type LoadAnswer, type LoadJob, plainFault } from "./delta-load-job.ts";
  */
 assert(parentPort, "delta-load-worker.ts runs in a worker thread");
 const port = parentPort;
+
+/**
+ * Loading takes what the engine's threads leave over: at equal rights it would share a core with one of them, and every row of
+ * the batch would wait for that one. On Linux this is the priority of the calling thread alone.
+ */
+const LOADING_NICENESS = 10;
+if (process.platform === "linux") setPriority(LOADING_NICENESS);
 
 port.on("message", (job: LoadJob) => {
   answer(job).then((result) => port.postMessage(result, result.kind === "loaded" ? buffersOf(result.delta) : []));
