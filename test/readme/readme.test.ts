@@ -19,6 +19,9 @@ const EXAMPLES: readonly Example[] = [...README.matchAll(/^```(sh|ts)\n([\s\S]*?
   code: match[2]!,
 }));
 
+/** What a block's last comment says that it prints. */
+const EXPECTED = /^(?:# … "text":"|\/\/ )(?<text>[^"\n]+)/m;
+
 let cluster: RunningCluster;
 /** Looks like a checkout in which the cluster was started: the state is in `.deltaplane`, everything else is the project's. */
 let folder: string;
@@ -53,7 +56,10 @@ describe("every example of the README runs", () => {
 
   for (const [index, example] of EXAMPLES.entries()) {
     test(`${index + 1}: ${example.code.trim().split("\n")[0]}`, () => {
-      expect(run(example).trim()).not.toBe("");
+      const printed = run(example);
+      expect(printed.trim()).not.toBe("");
+      const answer = EXPECTED.exec(example.code)?.groups?.["text"];
+      if (answer !== undefined) expect(printed).toContain(answer);
     });
   }
 });
