@@ -54,6 +54,8 @@ export interface RunningRouter extends AsyncDisposable {
   /** Undefined without HTTP. */
   readonly httpPort: number | undefined;
   readonly core: InferenceCore;
+  /** The cluster as this router last heard of it. */
+  snapshot(): Snapshot;
   /** Not ready → no new requests → running streams end, or are cut after `drainMs` → claims delivered → closed. Idempotent. */
   drain(): Promise<void>;
 }
@@ -124,7 +126,7 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
     drained ??= close();
     return drained;
   };
-  return { grpcPort: grpc.port, httpPort: http?.port, core, drain, [Symbol.asyncDispose]: drain };
+  return { grpcPort: grpc.port, httpPort: http?.port, core, snapshot, drain, [Symbol.asyncDispose]: drain };
 }
 
 /** @throws Fault parameter_invalid */

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Fault, type Millis, SECOND } from "#kernel";
 import { createAdminKey, type RunningRouter, startRouter } from "#router";
-import { type RunningScheduler, startScheduler } from "#scheduler/service";
+import { startScheduler } from "#scheduler/service";
 import type { StateStore } from "#state";
 import type { ComponentDeps } from "../component.ts";
 import { VERSION } from "../version.ts";
@@ -67,7 +67,7 @@ export async function startEmbeddedCluster(
   const nodes = Array.from({ length: options.nodeCount }, (_, index) =>
     parts.use(startNodeProcess(deps, nodeOptions(`node-${index + 1}`, home, options, schedulers[0]!, router, metrics.port, index))),
   );
-  await nodesReady(deps, scheduler, nodes, options, home, signal);
+  await nodesReady(deps, router, nodes, options, home, signal);
 
   const cluster = {
     http: `http://${HOST}:${router.httpPort}`,
@@ -101,10 +101,10 @@ function nodeOptions(
   return { id, args, logFile: join(home.directory, "logs", `${id}.log`) };
 }
 
-/** Waits until the scheduler has seen every node ready with every base. */
+/** Waits until the router has heard of every node ready with every base: from then on requests are served. */
 async function nodesReady(
   deps: ComponentDeps,
-  scheduler: RunningScheduler,
+  router: RunningRouter,
   nodes: readonly NodeProcess[],
   options: EmbeddedClusterOptions,
   home: Home,
@@ -112,9 +112,7 @@ async function nodesReady(
 ) {
   const deadline = deps.clock.monotonic() + READY_MS_MAX;
   for (;;) {
-    const ready = [...scheduler.snapshot().nodes.values()].filter(
-      (node) => node.state === "ready" && node.bases.size >= options.bases.length,
-    );
+    const ready = [...router.snapshot().nodes.values()].filter((node) => node.state === "ready" && node.bases.size >= options.bases.length);
     if (ready.length >= nodes.length) return;
     if (deps.clock.monotonic() > deadline) {
       throw new Fault("no_ready_node", `only ${ready.length} of ${nodes.length} nodes became ready; see ${home.path("logs")}`);
