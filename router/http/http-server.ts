@@ -1,7 +1,8 @@
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { type Bytes, type Clock, Fault, MIB, type Millis, toFault } from "#kernel";
+import { type Bytes, type Clock, deadlineSignal, Fault, MIB, type Millis, toFault } from "#kernel";
 import type { InferenceCore } from "../contract.ts";
 import { chatCompletions } from "./chat-completions.ts";
 import { completions } from "./completions.ts";
@@ -34,8 +35,9 @@ const DRAIN_MS: Millis = 10_000;
 /** Starts OpenAI's HTTP surface over the core. */
 export async function startHttpServer(deps: HttpServerDeps, options: HttpServerOptions): Promise<RunningHttpServer> {
   const server = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: "idle", routerOptions: { maxParamLength: 512 } });
-  server.setErrorHandler((error: FastifyError | Error, request, reply) => {
+  server.setErrorHandler(async (error: FastifyError | Error, request, reply) => {
     const fault = asFault(error);
+    if (fault.reason === "message_too_large") await discardBody(request.raw, deps.clock);
     if (fault.reason === "bug") deps.log.error({ err: fault.cause, path: request.url }, "request failed");
     const { status, headers, body } = faultToHttp(fault);
     return reply
@@ -84,6 +86,25 @@ async function close(server: FastifyInstance, clock: Clock, graceMs: Millis): Pr
   await server.close();
   finished.abort();
   await cut;
+}
+
+/** A client that is still sending hears an answer only when someone reads; more than this, or slower, is cut off. */
+const DISCARDED_BYTES_MAX: Bytes = 64 * MIB;
+const DISCARD_MS_MAX: Millis = 5_000;
+
+/** Reads what is left of a refused body, so that the refusal arrives: the connection is closed after it. */
+async function discardBody(request: IncomingMessage, clock: Clock): Promise<void> {
+  if (Number(request.headers["content-length"] ?? 0) > DISCARDED_BYTES_MAX) return;
+  using limit = deadlineSignal(clock, DISCARD_MS_MAX, () => "over");
+  let discardedBytes: Bytes = 0;
+  await new Promise<void>((resolve) => {
+    for (const event of ["end", "close", "error"]) request.once(event, resolve);
+    limit.signal.addEventListener("abort", () => resolve(), { once: true });
+    request.on("data", (chunk: Buffer) => {
+      discardedBytes += chunk.length;
+      if (discardedBytes > DISCARDED_BYTES_MAX) resolve();
+    });
+  });
 }
 
 /** Fastify's own refusals (body too large, not JSON, wrong content type) in our words. */
