@@ -19,9 +19,10 @@ export interface ServeDeps {
 
 /**
  * How long a step may be put off to read a delta that is arriving. A pipe holds little, so a delta would otherwise come
- * in a few hundred kilobytes per step; this is about one copy of a typical delta, the same that attach itself costs.
+ * in a few hundred kilobytes per step. Measured on 32 M parameters, 50 deltas in a row: with twice as long the other rows'
+ * 99th percentile between tokens grows by 1.7 instead of 1.4, and no delta is there noticeably sooner.
  */
-const RECEIVE_MS_MAX: Millis = 3;
+const RECEIVE_MS_MAX: Millis = 1.5;
 
 /** One generate in progress. */
 interface Stream {
