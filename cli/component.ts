@@ -74,11 +74,16 @@ export function splitAddress(address: string): { readonly host: string; readonly
   return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }
 
-/** A secret from a file (`--…-file`), so that it never stands in a process list. */
+/** A secret from a file (`--…-file`), so that it never stands in a process list. It travels as a bearer token: one word. */
 export function readSecret(file: string): string {
+  let secret: string;
   try {
-    return readFileSync(file, "utf8").trim();
+    secret = readFileSync(file, "utf8").trim();
   } catch (cause) {
     throw new Fault("file_missing", `${file} cannot be read`, { detail: { file }, cause });
   }
+  if (!/^[\x21-\x7e]{16,}$/.test(secret)) {
+    throw new Fault("file_malformed", `${file} must hold one word of 16 or more printable ASCII characters`, { detail: { file } });
+  }
+  return secret;
 }

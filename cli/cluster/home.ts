@@ -48,7 +48,7 @@ export function openHome(directory = resolve(process.env["DELTAPLANE_HOME"] ?? "
 }
 
 /** Readable by the owner only; replaced as a whole, so that a reader never sees half of it. */
-function writePrivate(file: string, text: string): void {
+export function writePrivate(file: string, text: string): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);

@@ -42,7 +42,7 @@ export function addNodeAgentCommand(program: Command): void {
         const { startNodeAgent } = await import("#node-agent");
         const options = readOptions(Options, flags);
         const deps = createDeps(options.id);
-        const parts = new AsyncDisposableStack();
+        await using parts = new AsyncDisposableStack();
         parts.use(await startMetricsServer(deps.registry, splitAddress(options.metricsListen)));
         const agent = parts.use(
           await startNodeAgent(deps, {
@@ -61,7 +61,7 @@ export function addNodeAgentCommand(program: Command): void {
         // An orphan serves nobody: the cluster that started this process is gone when the channel to it closes.
         process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
         process.channel?.unref(); // Listening keeps the channel open, and with it a process that has nothing left to do.
-        return parts;
+        return parts.move();
       }),
     );
 }

@@ -35,10 +35,12 @@ export function addRouterCommand(program: Command): void {
     .action((flags: Record<string, unknown>) =>
       runUntilStopped(async () => {
         const { startRouter } = await import("#router");
+        const { keepFirstKey } = await import("../cluster/first-key.ts");
         const options = readOptions(Options, flags);
         const deps = createDeps("router");
-        const parts = new AsyncDisposableStack();
+        await using parts = new AsyncDisposableStack();
         const store = parts.use(await openStore(options.state ?? `file:${join(options.dataDirectory, "state.db")}`));
+        await keepFirstKey(store, deps, join(options.dataDirectory, "admin-key"));
         parts.use(await startMetricsServer(deps.registry, splitAddress(options.metricsListen)));
         const router = parts.use(
           await startRouter(
@@ -54,7 +56,7 @@ export function addRouterCommand(program: Command): void {
           ),
         );
         deps.log.info({ grpcPort: router.grpcPort, httpPort: router.httpPort }, "router ready");
-        return parts;
+        return parts.move();
       }),
     );
 }

@@ -18,11 +18,11 @@ export function addSchedulerCommand(program: Command): void {
         const { startScheduler } = await import("#scheduler/service");
         const options = readOptions(Options, flags);
         const deps = createDeps("scheduler");
-        const parts = new AsyncDisposableStack();
+        await using parts = new AsyncDisposableStack();
         parts.use(await startMetricsServer(deps.registry, splitAddress(options.metricsListen)));
         const scheduler = parts.use(await startScheduler(deps, { listen: options.listen, clusterKey: readSecret(options.clusterKeyFile) }));
         deps.log.info({ port: scheduler.port }, "scheduler ready");
-        return parts;
+        return parts.move();
       }),
     );
 }
