@@ -14,7 +14,7 @@ export interface EngineChannel {
 }
 
 /**
- * Weights, tables and cache on huge pages: products gain 5 to 10 %, attention a fifth (docs/decisions/0001-engine-graph.md).
+ * Weights, tables and cache on huge pages: products gain 5 to 10 %, attention a fifth (docs/decisions/engine-graph.md).
  * glibc reads it at the start of a process, so the parent has to set it; other libraries ignore it.
  */
 const HUGE_PAGES = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" };
