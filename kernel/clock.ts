@@ -23,6 +23,9 @@ export async function every(clock: Clock, periodMs: Millis, signal: AbortSignal,
   }
 }
 
+/** Nobody sees it; without a reason every release would make an exception with a stack. */
+const RELEASED = "released";
+
 /** A signal that aborts with `reason()` after `waitMs`, or with `parent`'s reason when that aborts first. Dispose it to release its timer. */
 export function deadlineSignal(
   clock: Clock,
@@ -37,5 +40,5 @@ export function deadlineSignal(
     () => undefined, // Disposed before the deadline: nothing to do.
   );
   const signal = parent ? AbortSignal.any([parent, deadline.signal]) : deadline.signal;
-  return { signal, [Symbol.dispose]: () => timer.abort() };
+  return { signal, [Symbol.dispose]: () => timer.abort(RELEASED) };
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "./clock.ts";
 import { type Random, seededRandom } from "./random.ts";
 
@@ -10,14 +9,19 @@ import { type Random, seededRandom } from "./random.ts";
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  async after(waitMs, signal) {
-    signal?.throwIfAborted();
-    try {
-      await sleep(waitMs, undefined, signal ? { signal } : {});
-    } catch (error) {
-      signal?.throwIfAborted(); // The signal's own reason, not the timer's wrapping of it.
-      throw error;
-    }
+  after(waitMs, signal) {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", abort);
+        resolve();
+      }, waitMs);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
   },
 };
 

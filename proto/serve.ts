@@ -78,18 +78,20 @@ type AnyCall = SingleCall | StreamingCall;
 
 function single(handler: (...args: unknown[]) => unknown, method: AnyMethod, options: ServeOptions) {
   return async (call: SingleCall, reply: sendUnaryData<unknown>) => {
-    const context = callContext(call, method.path, options.clock);
+    const { context, over } = callContext(call, method.path, options.clock);
     try {
       reply(null, await handler(input(call, method, context.signal), context));
     } catch (error) {
       reply(faultToStatus(report(error, context, options)));
+    } finally {
+      over();
     }
   };
 }
 
 function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, options: ServeOptions) {
   return async (call: StreamingCall) => {
-    const context = callContext(call, method.path, options.clock);
+    const { context, over } = callContext(call, method.path, options.clock);
     try {
       // Awaited, although a handler gives an iterable at once: one that is an async function by mistake must not end the process.
       const messages = (await handler(input(call, method, context.signal), context)) as AsyncIterable<unknown>;
@@ -100,6 +102,8 @@ function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, 
       call.end();
     } catch (error) {
       call.emit("error", faultToStatus(report(error, context, options)));
+    } finally {
+      over();
     }
   };
 }
@@ -128,14 +132,18 @@ function wellFormed(message: unknown): unknown {
   return message;
 }
 
-function callContext(call: AnyCall, path: string, clock: Clock): CallContext {
+/** The context of a call, and what ends its watch: grpc-js tells of every closed call as cancelled, also after a good end. */
+function callContext(call: AnyCall, path: string, clock: Clock): { readonly context: CallContext; readonly over: () => void } {
   const gone = new AbortController();
-  // grpc-js tells of a passed deadline and of a client that left by the same event.
-  (call as EventEmitter).once("cancelled", () => {
+  // A passed deadline and a client that left are told by the same event.
+  const cancelled = () => {
     const passed = Number(call.getDeadline()) <= clock.now() + DEADLINE_SLACK_MS;
     gone.abort(passed ? new Fault("deadline_passed", "the deadline passed") : new Fault("client_gone", "the client went away"));
-  });
-  return { path, signal: gone.signal, credential: bearer(call.metadata), peer: call.getPeer() };
+  };
+  const events: EventEmitter = call;
+  events.once("cancelled", cancelled);
+  const context = { path, signal: gone.signal, credential: bearer(call.metadata), peer: call.getPeer() };
+  return { context, over: () => events.removeListener("cancelled", cancelled) };
 }
 
 function bearer(metadata: Metadata): string | undefined {
