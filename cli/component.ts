@@ -66,14 +66,6 @@ function readConfig(file: string): Record<string, unknown> {
   }
 }
 
-/** `host:port`, with a port that exists. */
-export function splitAddress(address: string): { readonly host: string; readonly port: number } {
-  const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
-  if (host === undefined || Number(port) > 65_535)
-    throw new Fault("parameter_invalid", `${address} is not host:port`, { detail: { field: "listen" } });
-  return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
-}
-
 /** A secret from a file (`--…-file`), so that it never stands in a process list. It travels as a bearer token: one word. */
 export function readSecret(file: string): string {
   let secret: string;

@@ -1,3 +1,4 @@
+export * from "./address.ts";
 export * from "./append-log.ts";
 export * from "./assert.ts";
 export * from "./bounded-queue.ts";

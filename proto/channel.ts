@@ -1,5 +1,5 @@
 import { Client, type ClientReadableStream, credentials, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
-import { type Bytes, type Clock, Fault, MIB, type Millis } from "#kernel";
+import { type Bytes, type Clock, MIB, type Millis } from "#kernel";
 import { statusToFault } from "./status.ts";
 
 /** A connection to one gRPC server, with our faults and signals instead of grpc-js's events. */
@@ -178,9 +178,3 @@ async function writable<Q>(stream: Sink<Q>, over: AbortSignal): Promise<void> {
 
 /** How calls inside the cluster notice a hung peer: within 3 s, also when no bytes flow. */
 export const CLUSTER_KEEPALIVE = { keepaliveMs: 1_000, keepaliveTimeoutMs: 2_000 } as const;
-
-/** Refuses a call without the expected cluster key. */
-export function requireClusterKey(credential: string | undefined, matches: (credential: string) => boolean): void {
-  if (credential === undefined) throw new Fault("key_missing", "the cluster key is missing");
-  if (!matches(credential)) throw new Fault("key_unknown", "the cluster key is wrong");
-}

@@ -1,6 +1,7 @@
 export * from "./channel.ts";
 export * from "./claim-message.ts";
 export * from "./cluster-message.ts";
+export * from "./credential.ts";
 export * from "./generated/deltaplane/v1/admin.ts";
 export * from "./generated/deltaplane/v1/billing.ts";
 export * from "./generated/deltaplane/v1/cluster.ts";
@@ -8,6 +9,7 @@ export * from "./generated/deltaplane/v1/common.ts";
 export * from "./generated/deltaplane/v1/inference.ts";
 export * from "./generated/deltaplane/v1/model.ts";
 export * from "./generated/deltaplane/v1/node.ts";
+export * from "./room-to-write.ts";
 export * from "./serve.ts";
 export * from "./server.ts";
 export * from "./status.ts";

@@ -10,6 +10,8 @@ import type {
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { type Clock, Fault, type Millis, toFault } from "#kernel";
+import { bearerToken } from "./credential.ts";
+import { roomToWrite } from "./room-to-write.ts";
 import { faultToStatus } from "./status.ts";
 import { Malformed } from "./strict-definition.ts";
 
@@ -58,7 +60,6 @@ export interface ServeOptions {
   readonly onFault?: (fault: Fault, path: string) => void;
 }
 
-const STALL_MS_MAX: Millis = 30_000;
 /** grpc-js's timer may fire a little before the deadline it was set for. */
 const DEADLINE_SLACK_MS: Millis = 5;
 
@@ -97,7 +98,7 @@ function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, 
       const messages = (await handler(input(call, method, context.signal), context)) as AsyncIterable<unknown>;
       for await (const message of messages) {
         context.signal.throwIfAborted();
-        if (!call.write(message)) await writable(call, context.signal, options);
+        if (!call.write(message)) await roomToWrite(call, options.clock, context.signal, options.stallMsMax);
       }
       call.end();
     } catch (error) {
@@ -142,35 +143,12 @@ function callContext(call: AnyCall, path: string, clock: Clock): { readonly cont
   };
   const events: EventEmitter = call;
   events.once("cancelled", cancelled);
-  const context = { path, signal: gone.signal, credential: bearer(call.metadata), peer: call.getPeer() };
+  const context = { path, signal: gone.signal, credential: bearerToken(authorization(call.metadata)), peer: call.getPeer() };
   return { context, over: () => events.removeListener("cancelled", cancelled) };
 }
 
-function bearer(metadata: Metadata): string | undefined {
-  const value = metadata.get("authorization")[0];
-  return typeof value === "string" ? /^Bearer\s+(\S+)$/i.exec(value)?.[1] : undefined;
-}
-
-/** Waits until the transport takes more. After a cancel `drain` never comes, so the signal and `close` race it. */
-async function writable(call: StreamingCall, signal: AbortSignal, options: ServeOptions) {
-  const stallMsMax = options.stallMsMax ?? STALL_MS_MAX;
-  const settled = new AbortController();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const abort = () => reject(signal.reason);
-  try {
-    call.once("drain", resolve).once("close", resolve);
-    signal.addEventListener("abort", abort);
-    options.clock.after(stallMsMax, settled.signal).then(
-      () => reject(new Fault("client_stalled", `the client read nothing for ${stallMsMax} ms`)),
-      () => undefined, // The wait ended before the limit.
-    );
-    if (signal.aborted) abort();
-    await promise;
-  } finally {
-    settled.abort();
-    call.off("drain", resolve).off("close", resolve); // A long stream waits thousands of times.
-    signal.removeEventListener("abort", abort);
-  }
+function authorization(metadata: Metadata): string | undefined {
+  return metadata.get("authorization")[0]?.toString();
 }
 
 function report(error: unknown, context: CallContext, options: ServeOptions): Fault {

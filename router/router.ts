@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { type Clock, deadlineSignal, Fault, type Millis, type Random, SECOND, type Snapshot, startClaimOutbox } from "#kernel";
+import { type Clock, deadlineSignal, type Millis, parseAddress, type Random, SECOND, type Snapshot, startClaimOutbox } from "#kernel";
 import type { StateStore } from "#state";
 import { type DeltaFileLimits, openDeltaFiles } from "./blobs/index.ts";
 import { BaseDirectory, startCatalog } from "./catalog/index.ts";
@@ -106,7 +106,7 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
     { listen: options.grpcListen },
   );
   started.use(grpc); // Closed first should the next step fail; after a drain there is nothing left to close.
-  const http = options.httpListen === undefined ? undefined : await startHttpServer({ core, clock, log }, parseListen(options.httpListen));
+  const http = options.httpListen === undefined ? undefined : await startHttpServer({ core, clock, log }, parseAddress(options.httpListen));
   const desired = keepDesiredState(models, snapshot);
   grpc.setServing(true);
 
@@ -127,15 +127,6 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
     return drained;
   };
   return { grpcPort: grpc.port, httpPort: http?.port, core, snapshot, drain, [Symbol.asyncDispose]: drain };
-}
-
-/** @throws Fault parameter_invalid */
-function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const [, host, port] = /^\[?([^\]]+)\]?:(\d{1,5})$/.exec(text) ?? [];
-  if (host === undefined || Number(port) > 65_535) {
-    throw new Fault("parameter_invalid", `"${text}" is not <host>:<port>`, { detail: { field: "listen" } });
-  }
-  return { host, port: Number(port) };
 }
 
 /** Waits for streams that were cut to write what they came to. */

@@ -2,8 +2,9 @@ import { availableParallelism, hostname } from "node:os";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { parseAddress } from "#kernel";
 import { startMetricsServer } from "../cluster/metrics-server.ts";
-import { createDeps, readOptions, readSecret, runUntilStopped, splitAddress } from "../component.ts";
+import { createDeps, readOptions, readSecret, runUntilStopped } from "../component.ts";
 
 const Options = z.object({
   id: z.string(),
@@ -43,7 +44,7 @@ export function addNodeAgentCommand(program: Command): void {
         const options = readOptions(Options, flags);
         const deps = createDeps(options.id);
         await using parts = new AsyncDisposableStack();
-        parts.use(await startMetricsServer(deps.registry, splitAddress(options.metricsListen)));
+        parts.use(await startMetricsServer(deps.registry, parseAddress(options.metricsListen)));
         const agent = parts.use(
           await startNodeAgent(deps, {
             id: options.id,

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { parseAddress } from "#kernel";
 import { startMetricsServer } from "../cluster/metrics-server.ts";
 import { openStore } from "../cluster/store.ts";
-import { createDeps, readOptions, readSecret, runUntilStopped, splitAddress } from "../component.ts";
+import { createDeps, readOptions, readSecret, runUntilStopped } from "../component.ts";
 import { VERSION } from "../version.ts";
 
 const Options = z.object({
@@ -41,7 +42,7 @@ export function addRouterCommand(program: Command): void {
         await using parts = new AsyncDisposableStack();
         const store = parts.use(await openStore(options.state ?? `file:${join(options.dataDirectory, "state.db")}`));
         await keepFirstKey(store, deps, join(options.dataDirectory, "admin-key"));
-        parts.use(await startMetricsServer(deps.registry, splitAddress(options.metricsListen)));
+        parts.use(await startMetricsServer(deps.registry, parseAddress(options.metricsListen)));
         const router = parts.use(
           await startRouter(
             { ...deps, store },

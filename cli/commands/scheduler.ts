@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { parseAddress } from "#kernel";
 import { startMetricsServer } from "../cluster/metrics-server.ts";
-import { createDeps, readOptions, readSecret, runUntilStopped, splitAddress } from "../component.ts";
+import { createDeps, readOptions, readSecret, runUntilStopped } from "../component.ts";
 
 const Options = z.object({ listen: z.string(), clusterKeyFile: z.string(), metricsListen: z.string() });
 
@@ -19,7 +20,7 @@ export function addSchedulerCommand(program: Command): void {
         const options = readOptions(Options, flags);
         const deps = createDeps("scheduler");
         await using parts = new AsyncDisposableStack();
-        parts.use(await startMetricsServer(deps.registry, splitAddress(options.metricsListen)));
+        parts.use(await startMetricsServer(deps.registry, parseAddress(options.metricsListen)));
         const scheduler = parts.use(await startScheduler(deps, { listen: options.listen, clusterKey: readSecret(options.clusterKeyFile) }));
         deps.log.info({ port: scheduler.port }, "scheduler ready");
         return parts.move();

@@ -1,9 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { type Clock, Fault, toFault } from "#kernel";
-import type { GenerateResponse, Usage } from "#proto";
+import { bearerToken, type GenerateResponse, type Usage } from "#proto";
 import type { InferenceCore } from "../contract.ts";
 import type { Heading } from "./completion-shape.ts";
-import { bearer } from "./credential.ts";
 import type { Endpoint, StreamingBody } from "./endpoint.ts";
 import { openEventStream } from "./event-stream.ts";
 import { faultToHttp } from "./openai-error.ts";
@@ -16,7 +15,7 @@ interface Deps {
 /** Adds an endpoint: authenticate, translate, generate, answer whole or as a stream of events. */
 export function addInferenceRoute<Body extends StreamingBody>(server: FastifyInstance, deps: Deps, endpoint: Endpoint<Body>): void {
   server.post(endpoint.path, async (request, reply) => {
-    const principal = await deps.core.authenticate(bearer(request.headers.authorization));
+    const principal = await deps.core.authenticate(bearerToken(request.headers.authorization));
     const body = endpoint.parse(request.body);
     const signal = goneSignal(request, reply);
     const pieces = await started(deps.core.generate(principal, endpoint.toRequest(body), signal));

@@ -1,19 +1,18 @@
 import type { FastifyInstance } from "fastify";
-import type { Model } from "#proto";
+import { bearerToken, type Model } from "#proto";
 import type { InferenceCore } from "../contract.ts";
-import { bearer } from "./credential.ts";
 
 /** `GET /v1/models` and `GET /v1/models/{id}`, with vLLM's `root` and `parent` for deltas. */
 export function addModelRoutes(server: FastifyInstance, core: InferenceCore): void {
   server.get("/v1/models", async (request) => {
-    const principal = await core.authenticate(bearer(request.headers.authorization));
+    const principal = await core.authenticate(bearerToken(request.headers.authorization));
     const models = await core.listModels(principal);
     return { object: "list", data: models.map(shape) };
   });
 
   // A wildcard, because names hold slashes and colons, raw or percent-encoded.
   server.get("/v1/models/*", async (request) => {
-    const principal = await core.authenticate(bearer(request.headers.authorization));
+    const principal = await core.authenticate(bearerToken(request.headers.authorization));
     return shape(await core.getModel(principal, (request.params as { "*": string })["*"]));
   });
 }

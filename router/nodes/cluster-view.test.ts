@@ -28,7 +28,7 @@ async function scheduler(nodeId: string): Promise<RunningGrpcServer> {
     {
       report: async () => ({}),
       async *watchSnapshot(_, { signal, credential }) {
-        requireClusterKey(credential, (key) => key === "secret");
+        requireClusterKey(credential, "secret");
         yield full;
         for (;;) {
           await sleep(50, undefined, { signal });

@@ -1,5 +1,5 @@
 import type { Registry } from "prom-client";
-import { type Clock, every, Fault, type Log, type Millis, type Random, SECOND, type Snapshot, sha256Hex, toFault } from "#kernel";
+import { type Clock, every, Fault, type Log, type Millis, type Random, SECOND, type Snapshot, toFault } from "#kernel";
 import { ClusterServiceService, type Handlers, implement, type ReportRequest, requireClusterKey, startGrpcServer } from "#proto";
 import { Membership } from "./membership.ts";
 import { createSchedulerMetrics, type SchedulerMetrics } from "./metrics.ts";
@@ -73,8 +73,7 @@ interface Parts {
 }
 
 function handlers(deps: SchedulerDeps, options: SchedulerOptions, parts: Parts): Handlers<typeof ClusterServiceService> {
-  const keyHash = sha256Hex(options.clusterKey);
-  const authorise = (credential: string | undefined) => requireClusterKey(credential, (given) => sha256Hex(given) === keyHash);
+  const authorise = (credential: string | undefined) => requireClusterKey(credential, options.clusterKey);
   let streams = 0;
   return {
     async report(requests, { credential }) {

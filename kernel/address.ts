@@ -1,0 +1,16 @@
+import { Fault } from "./fault.ts";
+
+/** Where to listen or to call. An IPv6 host is without its brackets. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Reads `host:port`, with a port that exists. @throws Fault parameter_invalid */
+export function parseAddress(address: string): HostPort {
+  const [, host, port] = /^\[?([^\]]+)\]?:(\d{1,5})$/.exec(address) ?? [];
+  if (host === undefined || Number(port) > 65_535) {
+    throw new Fault("parameter_invalid", `"${address}" is not <host>:<port>`, { detail: { field: "listen" } });
+  }
+  return { host, port: Number(port) };
+}
