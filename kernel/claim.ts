@@ -1,4 +1,4 @@
-import type { BaseDigest, DeltaDigest, KeyId, NodeId, RequestId, TenantId } from "./ids.ts";
+import type { BaseDigest, DeltaDigest, KeyId, NodeId, ProjectId, RequestId, TenantId } from "./ids.ts";
 import type { Millis, Tokens } from "./units.ts";
 
 /** What a request has consumed so far. Counts only grow. */
@@ -32,13 +32,17 @@ export interface Claim {
   readonly requestId: RequestId;
   readonly attempt: number;
   readonly tenantId: TenantId;
-  /** Who asked; the node does not know it. */
+  /** Who asked, and for which project of the tenant; the node does not know it. */
   readonly keyId?: KeyId;
+  readonly projectId?: ProjectId;
   readonly baseDigest: BaseDigest;
+  /** What the base is called in price lists. */
+  readonly baseName: string;
   /** Absent for the plain base. */
   readonly deltaDigest?: DeltaDigest;
   /** What the client called the model; the node does not know it. */
   readonly model?: string;
+  /** The price list at admission; 0 costs nothing. */
   readonly priceVersion: number;
   readonly usage: Usage;
   readonly outcome: Outcome;

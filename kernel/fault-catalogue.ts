@@ -46,6 +46,8 @@ export const FAULTS = {
   resource_unknown: kind("not_found", 404, never, "No such resource, or not one of yours."),
   resource_exists: kind("already_exists", 409, never, "A resource of that name exists with other content."),
   resource_in_use: kind("failed_precondition", 409, never, "Something still refers to the resource."),
+  idempotency_key_reused: kind("already_exists", 409, never, "The idempotency key was used for another request."),
+  request_running: kind("aborted", 409, { kind: "after", waitMs: 500 }, "A request with this idempotency key is still being answered."),
   version_conflict: kind("aborted", 409, atOnce, "Someone else changed the record first."),
   // Model files
   file_missing: kind("not_found", 404, never, "A file that the folder must have is not there."),

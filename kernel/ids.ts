@@ -7,6 +7,8 @@ type Id<Kind extends string> = string & { readonly [brand]: Kind };
 
 /** A customer: owns deltas, keys and aliases, and gets the bill. Matches {@link NAME_PATTERN}. */
 export type TenantId = Id<"tenant">;
+/** A part of a tenant's business, with keys and bills of its own. Matches {@link NAME_PATTERN}; unique within its tenant. */
+export type ProjectId = Id<"project">;
 /** One node agent. */
 export type NodeId = Id<"node">;
 /** SHA-256 (hex) over a base model's configuration, tokenizer and weights. */
@@ -25,6 +27,7 @@ export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
 export const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
 
 export const asTenantId = (text: string): TenantId => text as TenantId;
+export const asProjectId = (text: string): ProjectId => text as ProjectId;
 export const asNodeId = (text: string): NodeId => text as NodeId;
 export const asBaseDigest = (text: string): BaseDigest => text as BaseDigest;
 export const asDeltaDigest = (text: string): DeltaDigest => text as DeltaDigest;

@@ -10,6 +10,7 @@ export * from "./fault.ts";
 export * from "./fault-catalogue.ts";
 export * from "./ids.ts";
 export * from "./log.ts";
+export * from "./money.ts";
 export * from "./random.ts";
 export * from "./snapshot.ts";
 export * from "./system.ts";

@@ -3,6 +3,7 @@ import {
   asDeltaDigest,
   asKeyId,
   asNodeId,
+  asProjectId,
   asRequestId,
   asTenantId,
   type Claim,
@@ -27,7 +28,9 @@ export function claimToMessage(claim: Claim): ClaimMessage {
     attempt: claim.attempt,
     tenantId: claim.tenantId,
     keyId: claim.keyId ?? "",
+    projectId: claim.projectId ?? "",
     baseDigest: claim.baseDigest,
+    baseName: claim.baseName,
     deltaDigest: claim.deltaDigest ?? "",
     model: claim.model ?? "",
     priceVersion: claim.priceVersion,
@@ -40,7 +43,7 @@ export function claimToMessage(claim: Claim): ClaimMessage {
 
 /** @throws Fault message_malformed when a claim names no request, tenant or base. */
 export function claimFromMessage(message: ClaimMessage): Claim {
-  for (const field of ["requestId", "tenantId", "baseDigest"] as const) {
+  for (const field of ["requestId", "tenantId", "baseDigest", "baseName"] as const) {
     if (message[field] === "") throw new Fault("message_malformed", `a claim has no ${field}`, { detail: { field } });
   }
   const outcome = (Object.keys(OUTCOMES) as Outcome[]).find((name) => OUTCOMES[name] === message.outcome);
@@ -51,11 +54,13 @@ export function claimFromMessage(message: ClaimMessage): Claim {
     attempt: message.attempt,
     tenantId: asTenantId(message.tenantId),
     baseDigest: asBaseDigest(message.baseDigest),
+    baseName: message.baseName,
     priceVersion: message.priceVersion,
     usage: message.usage ?? NO_USAGE,
     outcome,
     admittedAt: message.admittedAtMs,
     ...(message.keyId && { keyId: asKeyId(message.keyId) }),
+    ...(message.projectId && { projectId: asProjectId(message.projectId) }),
     ...(message.deltaDigest && { deltaDigest: asDeltaDigest(message.deltaDigest) }),
     ...(message.model && { model: message.model }),
     ...(message.nodeId && { nodeId: asNodeId(message.nodeId) }),

@@ -1,4 +1,4 @@
-import type { KeyId, TenantId } from "#kernel";
+import type { KeyId, ProjectId, RequestId, TenantId } from "#kernel";
 import type {
   CountTokensRequest,
   CountTokensResponse,
@@ -8,6 +8,7 @@ import type {
   ScoreRequest,
   ScoreResponse,
 } from "#proto";
+import type { MeterState } from "#state";
 
 export type KeyScope = "infer" | "train" | "admin";
 
@@ -15,7 +16,16 @@ export type KeyScope = "infer" | "train" | "admin";
 export interface Principal {
   readonly keyId: KeyId;
   readonly tenantId: TenantId | undefined;
+  /** Undefined for an operator. */
+  readonly projectId: ProjectId | undefined;
   readonly scopes: ReadonlySet<KeyScope>;
+}
+
+/** What a caller may be told of a request once it has been let in. */
+export interface Admitted {
+  readonly requestId: RequestId;
+  /** What is left of the tenant's limits: `requests`, `tokens_in`, `tokens_out`; with their sizes. */
+  readonly meters: readonly (MeterState & { readonly limit: number })[];
 }
 
 /**
@@ -26,8 +36,18 @@ export interface InferenceCore {
   /** @throws Fault key_missing or key_unknown, the same for malformed, unknown, expired and revoked. */
   authenticate(credential: string | undefined): Promise<Principal>;
   /** Throws before the first message for anything the caller could have known; each message carries cumulative usage. */
-  generate(principal: Principal, request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateResponse>;
-  score(principal: Principal, request: ScoreRequest, signal: AbortSignal): Promise<ScoreResponse>;
+  generate(
+    principal: Principal,
+    request: GenerateRequest,
+    signal: AbortSignal,
+    onAdmitted?: (admitted: Admitted) => void,
+  ): AsyncIterable<GenerateResponse>;
+  score(
+    principal: Principal,
+    request: ScoreRequest,
+    signal: AbortSignal,
+    onAdmitted?: (admitted: Admitted) => void,
+  ): Promise<ScoreResponse>;
   countTokens(principal: Principal, request: CountTokensRequest, signal: AbortSignal): Promise<CountTokensResponse>;
   listModels(principal: Principal): Promise<readonly Model[]>;
   /** @throws Fault model_unknown, the same for a foreign model. */

@@ -4,10 +4,15 @@ export { aliasName, deltaName } from "./model-name.ts";
 export {
   type AliasRecord,
   type BaseRecord,
+  DEFAULT_PROJECT,
   type DeltaRecord,
+  type FileRecord,
   type KeyRecord,
+  type PriceRecord,
+  type ProjectRecord,
   RECORD_SHAPES,
   recordKey,
+  STANDARD_PLAN,
   type TenantRecord,
 } from "./record-shapes.ts";
 export {

@@ -1,10 +1,15 @@
 import { z } from "zod";
-import { asBaseDigest, asDeltaDigest, asKeyId, asTenantId, DIGEST_PATTERN, NAME_PATTERN } from "#kernel";
+import { asBaseDigest, asDeltaDigest, asKeyId, asProjectId, asTenantId, DIGEST_PATTERN, NAME_PATTERN } from "#kernel";
 
 /**
  * What the store holds for the router, by kind. A record is read through its shape, so that a value that some other
  * writer left is refused where it enters and nowhere else.
  */
+
+/** The project that every tenant has from the start. */
+export const DEFAULT_PROJECT = "default";
+/** The series of price lists that a tenant pays by unless it is told otherwise. */
+export const STANDARD_PLAN = "standard";
 
 const name = z.string().regex(NAME_PATTERN);
 const tenantId = name.transform(asTenantId);
@@ -14,7 +19,46 @@ const deltaDigest = z.string().regex(DIGEST_PATTERN).transform(asDeltaDigest);
 const instant = z.number().int().nonnegative();
 const count = z.number().int().nonnegative();
 
-const tenant = z.object({ id: tenantId, createdAt: instant });
+const projectId = name.transform(asProjectId);
+/** Nano-dollars, whole, as the text of a bigint: JSON has no integers of that size. */
+const nanoUsd = z.string().regex(/^\d{1,16}$/);
+
+/** What is absent is not limited. */
+const limits = z.object({
+  requestsPerMinute: count.exactOptional(),
+  inputTokensPerMinute: count.exactOptional(),
+  outputTokensPerMinute: count.exactOptional(),
+  /** Over all routers. */
+  concurrentRequests: count.exactOptional(),
+  /** Of one request, over all of its choices. */
+  maxTokens: count.exactOptional(),
+});
+
+const tenant = z.object({
+  id: tenantId,
+  createdAt: instant,
+  limits: limits.default({}),
+  /** A hard cap on what may be spent: of each calendar month (UTC), or once and for all. */
+  budget: z.object({ nanoUsd, period: z.enum(["month", "ever"]) }).exactOptional(),
+  pricePlan: name.default(STANDARD_PLAN),
+  suspendedAt: instant.exactOptional(),
+});
+
+const project = z.object({ id: projectId, tenantId, createdAt: instant });
+
+/** Nano-dollars per token. */
+const rates = z.object({ prompt: count, cached: count, completion: count, training: count });
+
+/** Never changed; a later version of the plan takes its place. Its id is its version. */
+const price = z.object({
+  version: count.min(1),
+  plan: name,
+  effectiveFrom: instant,
+  default: rates,
+  /** By base name, where they differ. */
+  bases: z.record(name, rates),
+  gpuHour: nanoUsd,
+});
 
 const key = z.object({
   id: z
@@ -23,6 +67,9 @@ const key = z.object({
     .transform(asKeyId),
   /** Absent for an operator's key. */
   tenantId: tenantId.exactOptional(),
+  projectId: projectId.default(asProjectId(DEFAULT_PROJECT)),
+  /** The owner's note. */
+  name: z.string().max(64).default(""),
   scopes: z.array(z.enum(["infer", "train", "admin"])).min(1),
   /** Of the secret half, hex; the secret itself is kept nowhere. */
   secretSha256: z.string().regex(DIGEST_PATTERN),
@@ -58,19 +105,39 @@ const delta = z.object({
   pinned: z.boolean(),
 });
 
+/** At least one; weights are relative to each other. */
+const targets = z.array(z.object({ delta: deltaDigest, weight: z.number().int().positive() })).min(1);
+
 const alias = z.object({
   tenantId,
   name,
-  /** At least one; weights are relative to each other. */
-  targets: z.array(z.object({ delta: deltaDigest, weight: z.number().int().positive() })).min(1),
+  targets,
   createdAt: instant,
+  /** What it pointed at before, the latest first. */
+  previous: z.array(z.object({ targets, until: instant })).default([]),
 });
 
-export const RECORD_SHAPES = { tenant, key, base, delta, alias } as const;
+/** A file that a tenant uploaded; its bytes lie outside the store. */
+const file = z.object({
+  id: z.string().regex(/^file-[0-9a-f]{24}$/),
+  tenantId,
+  projectId,
+  filename: z.string().max(255),
+  purpose: z.string().max(64),
+  sizeBytes: count,
+  sha256: z.string().regex(DIGEST_PATTERN),
+  createdAt: instant,
+  expiresAt: instant.exactOptional(),
+});
+
+export const RECORD_SHAPES = { tenant, project, key, base, delta, alias, price, file } as const;
 
 export type RecordKind = keyof typeof RECORD_SHAPES;
 export type RecordOf<K extends RecordKind> = Readonly<z.output<(typeof RECORD_SHAPES)[K]>>;
 export type TenantRecord = RecordOf<"tenant">;
+export type ProjectRecord = RecordOf<"project">;
+export type PriceRecord = RecordOf<"price">;
+export type FileRecord = RecordOf<"file">;
 export type KeyRecord = RecordOf<"key">;
 export type BaseRecord = RecordOf<"base">;
 export type DeltaRecord = RecordOf<"delta">;

@@ -30,7 +30,7 @@ export class CatalogView {
   }
 
   /** One tenant's records of a kind, without a look at anyone else's. */
-  *of<K extends "key" | "delta" | "alias">(kind: K, tenantId: TenantId): Generator<RecordOf<K>> {
+  *of<K extends "project" | "key" | "delta" | "alias" | "file">(kind: K, tenantId: TenantId): Generator<RecordOf<K>> {
     for (const id of this.#owned.get(kind)?.get(tenantId) ?? []) yield this.get(kind, id)!;
   }
 

@@ -21,6 +21,24 @@ import {
 import { NodeView } from "./cluster.ts";
 import { Base } from "./common.ts";
 
+export const BudgetPeriod = {
+  BUDGET_PERIOD_UNSPECIFIED: 0,
+  /** BUDGET_PERIOD_MONTH - Of each calendar month, UTC. */
+  BUDGET_PERIOD_MONTH: 1,
+  /** BUDGET_PERIOD_EVER - Once and for all: a prepaid balance. */
+  BUDGET_PERIOD_EVER: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type BudgetPeriod = typeof BudgetPeriod[keyof typeof BudgetPeriod];
+
+export namespace BudgetPeriod {
+  export type BUDGET_PERIOD_UNSPECIFIED = typeof BudgetPeriod.BUDGET_PERIOD_UNSPECIFIED;
+  export type BUDGET_PERIOD_MONTH = typeof BudgetPeriod.BUDGET_PERIOD_MONTH;
+  export type BUDGET_PERIOD_EVER = typeof BudgetPeriod.BUDGET_PERIOD_EVER;
+  export type UNRECOGNIZED = typeof BudgetPeriod.UNRECOGNIZED;
+}
+
 export const Scope = {
   SCOPE_UNSPECIFIED: 0,
   SCOPE_INFER: 1,
@@ -42,6 +60,70 @@ export namespace Scope {
 export interface Tenant {
   id: string;
   createdAtMs: number;
+  limits: Limits | undefined;
+  budget:
+    | Budget
+    | undefined;
+  /** The series of price lists that it pays by. */
+  pricePlan: string;
+  /** 0: not suspended. */
+  suspendedAtMs: number;
+}
+
+/** What a tenant may ask for. What is not set is not limited. */
+export interface Limits {
+  requestsPerMinute?: number | undefined;
+  inputTokensPerMinute?: number | undefined;
+  outputTokensPerMinute?:
+    | number
+    | undefined;
+  /** Requests in progress at once, over all routers. */
+  concurrentRequests?:
+    | number
+    | undefined;
+  /** Of one request, over all of its choices. */
+  maxTokens?: number | undefined;
+}
+
+/** A hard cap on what may be spent. Not set: none. */
+export interface Budget {
+  /** Dollars, like "12.5". */
+  usd: string;
+  period: BudgetPeriod;
+}
+
+export interface Project {
+  id: string;
+  tenantId: string;
+  createdAtMs: number;
+}
+
+/** Dollars per million tokens, like "0.15", in whole thousandths. */
+export interface Prices {
+  prompt: string;
+  cachedPrompt: string;
+  completion: string;
+  training: string;
+}
+
+export interface PriceList {
+  /** Given by the server; grows over all plans. */
+  version: number;
+  plan: string;
+  /** Requests admitted from this moment on are priced by it. Never in the past. */
+  effectiveFromMs: number;
+  defaultPrices:
+    | Prices
+    | undefined;
+  /** By the base's name, where they differ. */
+  bases: { [key: string]: Prices };
+  /** What an hour of one GPU costs, for the report that sets revenue beside it. */
+  gpuHourUsd: string;
+}
+
+export interface PriceList_BasesEntry {
+  key: string;
+  value: Prices | undefined;
 }
 
 export interface Key {
@@ -54,6 +136,12 @@ export interface Key {
   /** 0: never. */
   expiresAtMs: number;
   revoked: boolean;
+  /** Empty for an operator's key. */
+  projectId: string;
+  /** The owner's note: what it is for. */
+  name: string;
+  /** To the minute; 0: never. */
+  lastUsedAtMs: number;
 }
 
 export interface CreateTenantRequest {
@@ -71,10 +159,91 @@ export interface ListTenantsResponse {
   tenants: Tenant[];
 }
 
+export interface GetTenantRequest {
+  id: string;
+}
+
+export interface GetTenantResponse {
+  tenant:
+    | Tenant
+    | undefined;
+  /** What it has in progress, and how much of its budget that holds, in dollars. */
+  requestsRunning: number;
+  heldUsd: string;
+  /** In the budget's present period. */
+  spentUsd: string;
+}
+
+export interface UpdateTenantRequest {
+  id: string;
+  /** Replaces all limits. */
+  limits: Limits | undefined;
+  budget: Budget | undefined;
+  removeBudget: boolean;
+  /** Empty: unchanged. */
+  pricePlan: string;
+}
+
+export interface UpdateTenantResponse {
+  tenant: Tenant | undefined;
+}
+
+export interface SuspendTenantRequest {
+  id: string;
+}
+
+export interface SuspendTenantResponse {
+  tenant: Tenant | undefined;
+}
+
+export interface ResumeTenantRequest {
+  id: string;
+}
+
+export interface ResumeTenantResponse {
+  tenant: Tenant | undefined;
+}
+
+export interface CreateProjectRequest {
+  tenantId: string;
+  id: string;
+}
+
+export interface CreateProjectResponse {
+  project: Project | undefined;
+}
+
+export interface ListProjectsRequest {
+  tenantId: string;
+}
+
+export interface ListProjectsResponse {
+  projects: Project[];
+}
+
+export interface AddPriceListRequest {
+  /** Without a version. */
+  priceList: PriceList | undefined;
+}
+
+export interface AddPriceListResponse {
+  priceList: PriceList | undefined;
+}
+
+export interface ListPriceListsRequest {
+}
+
+export interface ListPriceListsResponse {
+  priceLists: PriceList[];
+}
+
 export interface CreateKeyRequest {
   tenantId: string;
   scopes: Scope[];
   expiresAtMs: number;
+  /** Default: the tenant's project `default`, which always exists. */
+  projectId: string;
+  name: string;
 }
 
 export interface CreateKeyResponse {
@@ -138,7 +307,7 @@ export interface DrainNodeResponse {
 }
 
 function createBaseTenant(): Tenant {
-  return { id: "", createdAtMs: 0 };
+  return { id: "", createdAtMs: 0, limits: undefined, budget: undefined, pricePlan: "", suspendedAtMs: 0 };
 }
 
 export const Tenant: MessageFns<Tenant> = {
@@ -148,6 +317,18 @@ export const Tenant: MessageFns<Tenant> = {
     }
     if (message.createdAtMs !== 0) {
       writer.uint32(16).int64(message.createdAtMs);
+    }
+    if (message.limits !== undefined) {
+      Limits.encode(message.limits, writer.uint32(26).fork()).join();
+    }
+    if (message.budget !== undefined) {
+      Budget.encode(message.budget, writer.uint32(34).fork()).join();
+    }
+    if (message.pricePlan !== "") {
+      writer.uint32(42).string(message.pricePlan);
+    }
+    if (message.suspendedAtMs !== 0) {
+      writer.uint32(48).int64(message.suspendedAtMs);
     }
     return writer;
   },
@@ -181,6 +362,38 @@ export const Tenant: MessageFns<Tenant> = {
             message.createdAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.limits = Limits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.budget = Budget.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pricePlan = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.suspendedAtMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -200,12 +413,573 @@ export const Tenant: MessageFns<Tenant> = {
     const message = createBaseTenant();
     message.id = object.id ?? "";
     message.createdAtMs = object.createdAtMs ?? 0;
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? Limits.fromPartial(object.limits)
+      : undefined;
+    message.budget = (object.budget !== undefined && object.budget !== null)
+      ? Budget.fromPartial(object.budget)
+      : undefined;
+    message.pricePlan = object.pricePlan ?? "";
+    message.suspendedAtMs = object.suspendedAtMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseLimits(): Limits {
+  return {
+    requestsPerMinute: undefined,
+    inputTokensPerMinute: undefined,
+    outputTokensPerMinute: undefined,
+    concurrentRequests: undefined,
+    maxTokens: undefined,
+  };
+}
+
+export const Limits: MessageFns<Limits> = {
+  encode(message: Limits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestsPerMinute !== undefined) {
+      writer.uint32(8).uint32(message.requestsPerMinute);
+    }
+    if (message.inputTokensPerMinute !== undefined) {
+      writer.uint32(16).uint32(message.inputTokensPerMinute);
+    }
+    if (message.outputTokensPerMinute !== undefined) {
+      writer.uint32(24).uint32(message.outputTokensPerMinute);
+    }
+    if (message.concurrentRequests !== undefined) {
+      writer.uint32(32).uint32(message.concurrentRequests);
+    }
+    if (message.maxTokens !== undefined) {
+      writer.uint32(40).uint32(message.maxTokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Limits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestsPerMinute = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.inputTokensPerMinute = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.outputTokensPerMinute = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.concurrentRequests = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxTokens = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Limits>): Limits {
+    return Limits.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Limits>): Limits {
+    const message = createBaseLimits();
+    message.requestsPerMinute = object.requestsPerMinute ?? undefined;
+    message.inputTokensPerMinute = object.inputTokensPerMinute ?? undefined;
+    message.outputTokensPerMinute = object.outputTokensPerMinute ?? undefined;
+    message.concurrentRequests = object.concurrentRequests ?? undefined;
+    message.maxTokens = object.maxTokens ?? undefined;
+    return message;
+  },
+};
+
+function createBaseBudget(): Budget {
+  return { usd: "", period: 0 };
+}
+
+export const Budget: MessageFns<Budget> = {
+  encode(message: Budget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.usd !== "") {
+      writer.uint32(10).string(message.usd);
+    }
+    if (message.period !== 0) {
+      writer.uint32(16).int32(message.period);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Budget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBudget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.usd = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.period = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Budget>): Budget {
+    return Budget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Budget>): Budget {
+    const message = createBaseBudget();
+    message.usd = object.usd ?? "";
+    message.period = object.period ?? 0;
+    return message;
+  },
+};
+
+function createBaseProject(): Project {
+  return { id: "", tenantId: "", createdAtMs: 0 };
+}
+
+export const Project: MessageFns<Project> = {
+  encode(message: Project, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.tenantId !== "") {
+      writer.uint32(18).string(message.tenantId);
+    }
+    if (message.createdAtMs !== 0) {
+      writer.uint32(24).int64(message.createdAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Project {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProject();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.createdAtMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Project>): Project {
+    return Project.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Project>): Project {
+    const message = createBaseProject();
+    message.id = object.id ?? "";
+    message.tenantId = object.tenantId ?? "";
+    message.createdAtMs = object.createdAtMs ?? 0;
+    return message;
+  },
+};
+
+function createBasePrices(): Prices {
+  return { prompt: "", cachedPrompt: "", completion: "", training: "" };
+}
+
+export const Prices: MessageFns<Prices> = {
+  encode(message: Prices, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prompt !== "") {
+      writer.uint32(10).string(message.prompt);
+    }
+    if (message.cachedPrompt !== "") {
+      writer.uint32(18).string(message.cachedPrompt);
+    }
+    if (message.completion !== "") {
+      writer.uint32(26).string(message.completion);
+    }
+    if (message.training !== "") {
+      writer.uint32(34).string(message.training);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Prices {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePrices();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prompt = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cachedPrompt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.completion = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.training = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Prices>): Prices {
+    return Prices.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Prices>): Prices {
+    const message = createBasePrices();
+    message.prompt = object.prompt ?? "";
+    message.cachedPrompt = object.cachedPrompt ?? "";
+    message.completion = object.completion ?? "";
+    message.training = object.training ?? "";
+    return message;
+  },
+};
+
+function createBasePriceList(): PriceList {
+  return { version: 0, plan: "", effectiveFromMs: 0, defaultPrices: undefined, bases: {}, gpuHourUsd: "" };
+}
+
+export const PriceList: MessageFns<PriceList> = {
+  encode(message: PriceList, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== 0) {
+      writer.uint32(8).uint32(message.version);
+    }
+    if (message.plan !== "") {
+      writer.uint32(18).string(message.plan);
+    }
+    if (message.effectiveFromMs !== 0) {
+      writer.uint32(24).int64(message.effectiveFromMs);
+    }
+    if (message.defaultPrices !== undefined) {
+      Prices.encode(message.defaultPrices, writer.uint32(34).fork()).join();
+    }
+    globalThis.Object.entries(message.bases).forEach(([key, value]: [string, Prices]) => {
+      PriceList_BasesEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
+    if (message.gpuHourUsd !== "") {
+      writer.uint32(50).string(message.gpuHourUsd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PriceList {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePriceList();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plan = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.effectiveFromMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.defaultPrices = Prices.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = PriceList_BasesEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.bases[entry5.key] = entry5.value;
+            }
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.gpuHourUsd = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PriceList>): PriceList {
+    return PriceList.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PriceList>): PriceList {
+    const message = createBasePriceList();
+    message.version = object.version ?? 0;
+    message.plan = object.plan ?? "";
+    message.effectiveFromMs = object.effectiveFromMs ?? 0;
+    message.defaultPrices = (object.defaultPrices !== undefined && object.defaultPrices !== null)
+      ? Prices.fromPartial(object.defaultPrices)
+      : undefined;
+    message.bases = (globalThis.Object.entries(object.bases ?? {}) as [string, Prices][]).reduce(
+      (acc: { [key: string]: Prices }, [key, value]: [string, Prices]) => {
+        if (value !== undefined) {
+          acc[key] = Prices.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.gpuHourUsd = object.gpuHourUsd ?? "";
+    return message;
+  },
+};
+
+function createBasePriceList_BasesEntry(): PriceList_BasesEntry {
+  return { key: "", value: undefined };
+}
+
+export const PriceList_BasesEntry: MessageFns<PriceList_BasesEntry> = {
+  encode(message: PriceList_BasesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      Prices.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PriceList_BasesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePriceList_BasesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = Prices.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PriceList_BasesEntry>): PriceList_BasesEntry {
+    return PriceList_BasesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PriceList_BasesEntry>): PriceList_BasesEntry {
+    const message = createBasePriceList_BasesEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? Prices.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
 
 function createBaseKey(): Key {
-  return { id: "", tenantId: "", scopes: [], createdAtMs: 0, expiresAtMs: 0, revoked: false };
+  return {
+    id: "",
+    tenantId: "",
+    scopes: [],
+    createdAtMs: 0,
+    expiresAtMs: 0,
+    revoked: false,
+    projectId: "",
+    name: "",
+    lastUsedAtMs: 0,
+  };
 }
 
 export const Key: MessageFns<Key> = {
@@ -231,6 +1005,15 @@ export const Key: MessageFns<Key> = {
     }
     if (message.revoked !== false) {
       writer.uint32(48).bool(message.revoked);
+    }
+    if (message.projectId !== "") {
+      writer.uint32(58).string(message.projectId);
+    }
+    if (message.name !== "") {
+      writer.uint32(66).string(message.name);
+    }
+    if (message.lastUsedAtMs !== 0) {
+      writer.uint32(72).int64(message.lastUsedAtMs);
     }
     return writer;
   },
@@ -306,6 +1089,30 @@ export const Key: MessageFns<Key> = {
             message.revoked = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.projectId = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.lastUsedAtMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -329,6 +1136,9 @@ export const Key: MessageFns<Key> = {
     message.createdAtMs = object.createdAtMs ?? 0;
     message.expiresAtMs = object.expiresAtMs ?? 0;
     message.revoked = object.revoked ?? false;
+    message.projectId = object.projectId ?? "";
+    message.name = object.name ?? "";
+    message.lastUsedAtMs = object.lastUsedAtMs ?? 0;
     return message;
   },
 };
@@ -543,8 +1353,990 @@ export const ListTenantsResponse: MessageFns<ListTenantsResponse> = {
   },
 };
 
+function createBaseGetTenantRequest(): GetTenantRequest {
+  return { id: "" };
+}
+
+export const GetTenantRequest: MessageFns<GetTenantRequest> = {
+  encode(message: GetTenantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetTenantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetTenantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetTenantRequest>): GetTenantRequest {
+    return GetTenantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetTenantRequest>): GetTenantRequest {
+    const message = createBaseGetTenantRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseGetTenantResponse(): GetTenantResponse {
+  return { tenant: undefined, requestsRunning: 0, heldUsd: "", spentUsd: "" };
+}
+
+export const GetTenantResponse: MessageFns<GetTenantResponse> = {
+  encode(message: GetTenantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== undefined) {
+      Tenant.encode(message.tenant, writer.uint32(10).fork()).join();
+    }
+    if (message.requestsRunning !== 0) {
+      writer.uint32(16).uint32(message.requestsRunning);
+    }
+    if (message.heldUsd !== "") {
+      writer.uint32(26).string(message.heldUsd);
+    }
+    if (message.spentUsd !== "") {
+      writer.uint32(34).string(message.spentUsd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetTenantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetTenantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = Tenant.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.requestsRunning = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.heldUsd = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.spentUsd = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetTenantResponse>): GetTenantResponse {
+    return GetTenantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetTenantResponse>): GetTenantResponse {
+    const message = createBaseGetTenantResponse();
+    message.tenant = (object.tenant !== undefined && object.tenant !== null)
+      ? Tenant.fromPartial(object.tenant)
+      : undefined;
+    message.requestsRunning = object.requestsRunning ?? 0;
+    message.heldUsd = object.heldUsd ?? "";
+    message.spentUsd = object.spentUsd ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateTenantRequest(): UpdateTenantRequest {
+  return { id: "", limits: undefined, budget: undefined, removeBudget: false, pricePlan: "" };
+}
+
+export const UpdateTenantRequest: MessageFns<UpdateTenantRequest> = {
+  encode(message: UpdateTenantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.limits !== undefined) {
+      Limits.encode(message.limits, writer.uint32(18).fork()).join();
+    }
+    if (message.budget !== undefined) {
+      Budget.encode(message.budget, writer.uint32(26).fork()).join();
+    }
+    if (message.removeBudget !== false) {
+      writer.uint32(32).bool(message.removeBudget);
+    }
+    if (message.pricePlan !== "") {
+      writer.uint32(42).string(message.pricePlan);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateTenantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateTenantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.limits = Limits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.budget = Budget.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.removeBudget = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pricePlan = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UpdateTenantRequest>): UpdateTenantRequest {
+    return UpdateTenantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateTenantRequest>): UpdateTenantRequest {
+    const message = createBaseUpdateTenantRequest();
+    message.id = object.id ?? "";
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? Limits.fromPartial(object.limits)
+      : undefined;
+    message.budget = (object.budget !== undefined && object.budget !== null)
+      ? Budget.fromPartial(object.budget)
+      : undefined;
+    message.removeBudget = object.removeBudget ?? false;
+    message.pricePlan = object.pricePlan ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateTenantResponse(): UpdateTenantResponse {
+  return { tenant: undefined };
+}
+
+export const UpdateTenantResponse: MessageFns<UpdateTenantResponse> = {
+  encode(message: UpdateTenantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== undefined) {
+      Tenant.encode(message.tenant, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateTenantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateTenantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = Tenant.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UpdateTenantResponse>): UpdateTenantResponse {
+    return UpdateTenantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateTenantResponse>): UpdateTenantResponse {
+    const message = createBaseUpdateTenantResponse();
+    message.tenant = (object.tenant !== undefined && object.tenant !== null)
+      ? Tenant.fromPartial(object.tenant)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSuspendTenantRequest(): SuspendTenantRequest {
+  return { id: "" };
+}
+
+export const SuspendTenantRequest: MessageFns<SuspendTenantRequest> = {
+  encode(message: SuspendTenantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SuspendTenantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSuspendTenantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SuspendTenantRequest>): SuspendTenantRequest {
+    return SuspendTenantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SuspendTenantRequest>): SuspendTenantRequest {
+    const message = createBaseSuspendTenantRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseSuspendTenantResponse(): SuspendTenantResponse {
+  return { tenant: undefined };
+}
+
+export const SuspendTenantResponse: MessageFns<SuspendTenantResponse> = {
+  encode(message: SuspendTenantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== undefined) {
+      Tenant.encode(message.tenant, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SuspendTenantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSuspendTenantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = Tenant.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SuspendTenantResponse>): SuspendTenantResponse {
+    return SuspendTenantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SuspendTenantResponse>): SuspendTenantResponse {
+    const message = createBaseSuspendTenantResponse();
+    message.tenant = (object.tenant !== undefined && object.tenant !== null)
+      ? Tenant.fromPartial(object.tenant)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseResumeTenantRequest(): ResumeTenantRequest {
+  return { id: "" };
+}
+
+export const ResumeTenantRequest: MessageFns<ResumeTenantRequest> = {
+  encode(message: ResumeTenantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeTenantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeTenantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeTenantRequest>): ResumeTenantRequest {
+    return ResumeTenantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeTenantRequest>): ResumeTenantRequest {
+    const message = createBaseResumeTenantRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseResumeTenantResponse(): ResumeTenantResponse {
+  return { tenant: undefined };
+}
+
+export const ResumeTenantResponse: MessageFns<ResumeTenantResponse> = {
+  encode(message: ResumeTenantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== undefined) {
+      Tenant.encode(message.tenant, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeTenantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeTenantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = Tenant.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeTenantResponse>): ResumeTenantResponse {
+    return ResumeTenantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeTenantResponse>): ResumeTenantResponse {
+    const message = createBaseResumeTenantResponse();
+    message.tenant = (object.tenant !== undefined && object.tenant !== null)
+      ? Tenant.fromPartial(object.tenant)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCreateProjectRequest(): CreateProjectRequest {
+  return { tenantId: "", id: "" };
+}
+
+export const CreateProjectRequest: MessageFns<CreateProjectRequest> = {
+  encode(message: CreateProjectRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateProjectRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateProjectRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateProjectRequest>): CreateProjectRequest {
+    return CreateProjectRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateProjectRequest>): CreateProjectRequest {
+    const message = createBaseCreateProjectRequest();
+    message.tenantId = object.tenantId ?? "";
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseCreateProjectResponse(): CreateProjectResponse {
+  return { project: undefined };
+}
+
+export const CreateProjectResponse: MessageFns<CreateProjectResponse> = {
+  encode(message: CreateProjectResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== undefined) {
+      Project.encode(message.project, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateProjectResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateProjectResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = Project.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateProjectResponse>): CreateProjectResponse {
+    return CreateProjectResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateProjectResponse>): CreateProjectResponse {
+    const message = createBaseCreateProjectResponse();
+    message.project = (object.project !== undefined && object.project !== null)
+      ? Project.fromPartial(object.project)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListProjectsRequest(): ListProjectsRequest {
+  return { tenantId: "" };
+}
+
+export const ListProjectsRequest: MessageFns<ListProjectsRequest> = {
+  encode(message: ListProjectsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListProjectsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListProjectsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListProjectsRequest>): ListProjectsRequest {
+    return ListProjectsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListProjectsRequest>): ListProjectsRequest {
+    const message = createBaseListProjectsRequest();
+    message.tenantId = object.tenantId ?? "";
+    return message;
+  },
+};
+
+function createBaseListProjectsResponse(): ListProjectsResponse {
+  return { projects: [] };
+}
+
+export const ListProjectsResponse: MessageFns<ListProjectsResponse> = {
+  encode(message: ListProjectsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.projects) {
+      Project.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListProjectsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListProjectsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.projects.push(Project.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListProjectsResponse>): ListProjectsResponse {
+    return ListProjectsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListProjectsResponse>): ListProjectsResponse {
+    const message = createBaseListProjectsResponse();
+    message.projects = object.projects?.map((e) => Project.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAddPriceListRequest(): AddPriceListRequest {
+  return { priceList: undefined };
+}
+
+export const AddPriceListRequest: MessageFns<AddPriceListRequest> = {
+  encode(message: AddPriceListRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.priceList !== undefined) {
+      PriceList.encode(message.priceList, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddPriceListRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddPriceListRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.priceList = PriceList.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AddPriceListRequest>): AddPriceListRequest {
+    return AddPriceListRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddPriceListRequest>): AddPriceListRequest {
+    const message = createBaseAddPriceListRequest();
+    message.priceList = (object.priceList !== undefined && object.priceList !== null)
+      ? PriceList.fromPartial(object.priceList)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAddPriceListResponse(): AddPriceListResponse {
+  return { priceList: undefined };
+}
+
+export const AddPriceListResponse: MessageFns<AddPriceListResponse> = {
+  encode(message: AddPriceListResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.priceList !== undefined) {
+      PriceList.encode(message.priceList, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddPriceListResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddPriceListResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.priceList = PriceList.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AddPriceListResponse>): AddPriceListResponse {
+    return AddPriceListResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddPriceListResponse>): AddPriceListResponse {
+    const message = createBaseAddPriceListResponse();
+    message.priceList = (object.priceList !== undefined && object.priceList !== null)
+      ? PriceList.fromPartial(object.priceList)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListPriceListsRequest(): ListPriceListsRequest {
+  return {};
+}
+
+export const ListPriceListsRequest: MessageFns<ListPriceListsRequest> = {
+  encode(_: ListPriceListsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPriceListsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPriceListsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPriceListsRequest>): ListPriceListsRequest {
+    return ListPriceListsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListPriceListsRequest>): ListPriceListsRequest {
+    const message = createBaseListPriceListsRequest();
+    return message;
+  },
+};
+
+function createBaseListPriceListsResponse(): ListPriceListsResponse {
+  return { priceLists: [] };
+}
+
+export const ListPriceListsResponse: MessageFns<ListPriceListsResponse> = {
+  encode(message: ListPriceListsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.priceLists) {
+      PriceList.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPriceListsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPriceListsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.priceLists.push(PriceList.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPriceListsResponse>): ListPriceListsResponse {
+    return ListPriceListsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPriceListsResponse>): ListPriceListsResponse {
+    const message = createBaseListPriceListsResponse();
+    message.priceLists = object.priceLists?.map((e) => PriceList.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseCreateKeyRequest(): CreateKeyRequest {
-  return { tenantId: "", scopes: [], expiresAtMs: 0 };
+  return { tenantId: "", scopes: [], expiresAtMs: 0, projectId: "", name: "" };
 }
 
 export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
@@ -561,6 +2353,12 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     }
     if (message.expiresAtMs !== 0) {
       writer.uint32(24).int64(message.expiresAtMs);
+    }
+    if (message.projectId !== "") {
+      writer.uint32(34).string(message.projectId);
+    }
+    if (message.name !== "") {
+      writer.uint32(42).string(message.name);
     }
     return writer;
   },
@@ -612,6 +2410,22 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
             message.expiresAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.projectId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -632,6 +2446,8 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     message.tenantId = object.tenantId ?? "";
     message.scopes = object.scopes?.map((e) => e) || [];
     message.expiresAtMs = object.expiresAtMs ?? 0;
+    message.projectId = object.projectId ?? "";
+    message.name = object.name ?? "";
     return message;
   },
 };
@@ -1356,7 +3172,7 @@ export const DrainNodeResponse: MessageFns<DrainNodeResponse> = {
   },
 };
 
-/** The operator's door. Credential: an admin key. */
+/** The operator's door, on a port of its own. Credential: an admin key. */
 export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
   createTenant: {
@@ -1377,6 +3193,89 @@ export const AdminServiceService = {
     requestDeserialize: (value: Buffer): ListTenantsRequest => ListTenantsRequest.decode(value),
     responseSerialize: (value: ListTenantsResponse): Buffer => Buffer.from(ListTenantsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListTenantsResponse => ListTenantsResponse.decode(value),
+  },
+  getTenant: {
+    path: "/deltaplane.v1.AdminService/GetTenant" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetTenantRequest): Buffer => Buffer.from(GetTenantRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetTenantRequest => GetTenantRequest.decode(value),
+    responseSerialize: (value: GetTenantResponse): Buffer => Buffer.from(GetTenantResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetTenantResponse => GetTenantResponse.decode(value),
+  },
+  /** Changes what the request sets, and nothing else. In force everywhere within 5 s. */
+  updateTenant: {
+    path: "/deltaplane.v1.AdminService/UpdateTenant" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateTenantRequest): Buffer => Buffer.from(UpdateTenantRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateTenantRequest => UpdateTenantRequest.decode(value),
+    responseSerialize: (value: UpdateTenantResponse): Buffer =>
+      Buffer.from(UpdateTenantResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateTenantResponse => UpdateTenantResponse.decode(value),
+  },
+  /** A suspended tenant's keys answer PERMISSION_DENIED; its running requests end. Idempotent, and undone by resuming. */
+  suspendTenant: {
+    path: "/deltaplane.v1.AdminService/SuspendTenant" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SuspendTenantRequest): Buffer => Buffer.from(SuspendTenantRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SuspendTenantRequest => SuspendTenantRequest.decode(value),
+    responseSerialize: (value: SuspendTenantResponse): Buffer =>
+      Buffer.from(SuspendTenantResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SuspendTenantResponse => SuspendTenantResponse.decode(value),
+  },
+  resumeTenant: {
+    path: "/deltaplane.v1.AdminService/ResumeTenant" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeTenantRequest): Buffer => Buffer.from(ResumeTenantRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeTenantRequest => ResumeTenantRequest.decode(value),
+    responseSerialize: (value: ResumeTenantResponse): Buffer =>
+      Buffer.from(ResumeTenantResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeTenantResponse => ResumeTenantResponse.decode(value),
+  },
+  createProject: {
+    path: "/deltaplane.v1.AdminService/CreateProject" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateProjectRequest): Buffer => Buffer.from(CreateProjectRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateProjectRequest => CreateProjectRequest.decode(value),
+    responseSerialize: (value: CreateProjectResponse): Buffer =>
+      Buffer.from(CreateProjectResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateProjectResponse => CreateProjectResponse.decode(value),
+  },
+  listProjects: {
+    path: "/deltaplane.v1.AdminService/ListProjects" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListProjectsRequest): Buffer => Buffer.from(ListProjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListProjectsRequest => ListProjectsRequest.decode(value),
+    responseSerialize: (value: ListProjectsResponse): Buffer =>
+      Buffer.from(ListProjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListProjectsResponse => ListProjectsResponse.decode(value),
+  },
+  /** Price lists are never changed: each is a new version. */
+  addPriceList: {
+    path: "/deltaplane.v1.AdminService/AddPriceList" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddPriceListRequest): Buffer => Buffer.from(AddPriceListRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddPriceListRequest => AddPriceListRequest.decode(value),
+    responseSerialize: (value: AddPriceListResponse): Buffer =>
+      Buffer.from(AddPriceListResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddPriceListResponse => AddPriceListResponse.decode(value),
+  },
+  listPriceLists: {
+    path: "/deltaplane.v1.AdminService/ListPriceLists" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPriceListsRequest): Buffer =>
+      Buffer.from(ListPriceListsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPriceListsRequest => ListPriceListsRequest.decode(value),
+    responseSerialize: (value: ListPriceListsResponse): Buffer =>
+      Buffer.from(ListPriceListsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPriceListsResponse => ListPriceListsResponse.decode(value),
   },
   /** The answer holds the secret; it is shown once and stored hashed. */
   createKey: {
@@ -1432,6 +3331,17 @@ export const AdminServiceService = {
 export interface AdminServiceServer extends UntypedServiceImplementation {
   createTenant: handleUnaryCall<CreateTenantRequest, CreateTenantResponse>;
   listTenants: handleUnaryCall<ListTenantsRequest, ListTenantsResponse>;
+  getTenant: handleUnaryCall<GetTenantRequest, GetTenantResponse>;
+  /** Changes what the request sets, and nothing else. In force everywhere within 5 s. */
+  updateTenant: handleUnaryCall<UpdateTenantRequest, UpdateTenantResponse>;
+  /** A suspended tenant's keys answer PERMISSION_DENIED; its running requests end. Idempotent, and undone by resuming. */
+  suspendTenant: handleUnaryCall<SuspendTenantRequest, SuspendTenantResponse>;
+  resumeTenant: handleUnaryCall<ResumeTenantRequest, ResumeTenantResponse>;
+  createProject: handleUnaryCall<CreateProjectRequest, CreateProjectResponse>;
+  listProjects: handleUnaryCall<ListProjectsRequest, ListProjectsResponse>;
+  /** Price lists are never changed: each is a new version. */
+  addPriceList: handleUnaryCall<AddPriceListRequest, AddPriceListResponse>;
+  listPriceLists: handleUnaryCall<ListPriceListsRequest, ListPriceListsResponse>;
   /** The answer holds the secret; it is shown once and stored hashed. */
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
   listKeys: handleUnaryCall<ListKeysRequest, ListKeysResponse>;
@@ -1473,6 +3383,129 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListTenantsResponse) => void,
+  ): ClientUnaryCall;
+  getTenant(
+    request: GetTenantRequest,
+    callback: (error: ServiceError | null, response: GetTenantResponse) => void,
+  ): ClientUnaryCall;
+  getTenant(
+    request: GetTenantRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetTenantResponse) => void,
+  ): ClientUnaryCall;
+  getTenant(
+    request: GetTenantRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetTenantResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes what the request sets, and nothing else. In force everywhere within 5 s. */
+  updateTenant(
+    request: UpdateTenantRequest,
+    callback: (error: ServiceError | null, response: UpdateTenantResponse) => void,
+  ): ClientUnaryCall;
+  updateTenant(
+    request: UpdateTenantRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateTenantResponse) => void,
+  ): ClientUnaryCall;
+  updateTenant(
+    request: UpdateTenantRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateTenantResponse) => void,
+  ): ClientUnaryCall;
+  /** A suspended tenant's keys answer PERMISSION_DENIED; its running requests end. Idempotent, and undone by resuming. */
+  suspendTenant(
+    request: SuspendTenantRequest,
+    callback: (error: ServiceError | null, response: SuspendTenantResponse) => void,
+  ): ClientUnaryCall;
+  suspendTenant(
+    request: SuspendTenantRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SuspendTenantResponse) => void,
+  ): ClientUnaryCall;
+  suspendTenant(
+    request: SuspendTenantRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SuspendTenantResponse) => void,
+  ): ClientUnaryCall;
+  resumeTenant(
+    request: ResumeTenantRequest,
+    callback: (error: ServiceError | null, response: ResumeTenantResponse) => void,
+  ): ClientUnaryCall;
+  resumeTenant(
+    request: ResumeTenantRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeTenantResponse) => void,
+  ): ClientUnaryCall;
+  resumeTenant(
+    request: ResumeTenantRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeTenantResponse) => void,
+  ): ClientUnaryCall;
+  createProject(
+    request: CreateProjectRequest,
+    callback: (error: ServiceError | null, response: CreateProjectResponse) => void,
+  ): ClientUnaryCall;
+  createProject(
+    request: CreateProjectRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateProjectResponse) => void,
+  ): ClientUnaryCall;
+  createProject(
+    request: CreateProjectRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateProjectResponse) => void,
+  ): ClientUnaryCall;
+  listProjects(
+    request: ListProjectsRequest,
+    callback: (error: ServiceError | null, response: ListProjectsResponse) => void,
+  ): ClientUnaryCall;
+  listProjects(
+    request: ListProjectsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListProjectsResponse) => void,
+  ): ClientUnaryCall;
+  listProjects(
+    request: ListProjectsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListProjectsResponse) => void,
+  ): ClientUnaryCall;
+  /** Price lists are never changed: each is a new version. */
+  addPriceList(
+    request: AddPriceListRequest,
+    callback: (error: ServiceError | null, response: AddPriceListResponse) => void,
+  ): ClientUnaryCall;
+  addPriceList(
+    request: AddPriceListRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AddPriceListResponse) => void,
+  ): ClientUnaryCall;
+  addPriceList(
+    request: AddPriceListRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AddPriceListResponse) => void,
+  ): ClientUnaryCall;
+  listPriceLists(
+    request: ListPriceListsRequest,
+    callback: (error: ServiceError | null, response: ListPriceListsResponse) => void,
+  ): ClientUnaryCall;
+  listPriceLists(
+    request: ListPriceListsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPriceListsResponse) => void,
+  ): ClientUnaryCall;
+  listPriceLists(
+    request: ListPriceListsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPriceListsResponse) => void,
   ): ClientUnaryCall;
   /** The answer holds the secret; it is shown once and stored hashed. */
   createKey(

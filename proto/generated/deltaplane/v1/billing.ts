@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -26,6 +28,11 @@ export const UsageDimension = {
   USAGE_DIMENSION_MODEL: 2,
   USAGE_DIMENSION_KEY: 3,
   USAGE_DIMENSION_DAY: 4,
+  USAGE_DIMENSION_PROJECT: 5,
+  USAGE_DIMENSION_BASE: 6,
+  USAGE_DIMENSION_HOUR: 7,
+  USAGE_DIMENSION_MINUTE: 8,
+  USAGE_DIMENSION_PRICE_VERSION: 9,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -37,7 +44,39 @@ export namespace UsageDimension {
   export type USAGE_DIMENSION_MODEL = typeof UsageDimension.USAGE_DIMENSION_MODEL;
   export type USAGE_DIMENSION_KEY = typeof UsageDimension.USAGE_DIMENSION_KEY;
   export type USAGE_DIMENSION_DAY = typeof UsageDimension.USAGE_DIMENSION_DAY;
+  export type USAGE_DIMENSION_PROJECT = typeof UsageDimension.USAGE_DIMENSION_PROJECT;
+  export type USAGE_DIMENSION_BASE = typeof UsageDimension.USAGE_DIMENSION_BASE;
+  export type USAGE_DIMENSION_HOUR = typeof UsageDimension.USAGE_DIMENSION_HOUR;
+  export type USAGE_DIMENSION_MINUTE = typeof UsageDimension.USAGE_DIMENSION_MINUTE;
+  export type USAGE_DIMENSION_PRICE_VERSION = typeof UsageDimension.USAGE_DIMENSION_PRICE_VERSION;
   export type UNRECOGNIZED = typeof UsageDimension.UNRECOGNIZED;
+}
+
+export const ExportFormat = {
+  EXPORT_FORMAT_UNSPECIFIED: 0,
+  /** EXPORT_FORMAT_CSV - One row per request. */
+  EXPORT_FORMAT_CSV: 1,
+  /** EXPORT_FORMAT_FOCUS - FOCUS 1.2, CSV, per day. */
+  EXPORT_FORMAT_FOCUS: 2,
+  /** EXPORT_FORMAT_CLOUDEVENTS - CloudEvents 1.0, one JSON a line, as OpenMeter takes them. */
+  EXPORT_FORMAT_CLOUDEVENTS: 3,
+  /** EXPORT_FORMAT_STRIPE - Stripe billing meter events, hourly, one JSON a line. */
+  EXPORT_FORMAT_STRIPE: 4,
+  /** EXPORT_FORMAT_LAGO - Lago events in batches of 100, one JSON a line. */
+  EXPORT_FORMAT_LAGO: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ExportFormat = typeof ExportFormat[keyof typeof ExportFormat];
+
+export namespace ExportFormat {
+  export type EXPORT_FORMAT_UNSPECIFIED = typeof ExportFormat.EXPORT_FORMAT_UNSPECIFIED;
+  export type EXPORT_FORMAT_CSV = typeof ExportFormat.EXPORT_FORMAT_CSV;
+  export type EXPORT_FORMAT_FOCUS = typeof ExportFormat.EXPORT_FORMAT_FOCUS;
+  export type EXPORT_FORMAT_CLOUDEVENTS = typeof ExportFormat.EXPORT_FORMAT_CLOUDEVENTS;
+  export type EXPORT_FORMAT_STRIPE = typeof ExportFormat.EXPORT_FORMAT_STRIPE;
+  export type EXPORT_FORMAT_LAGO = typeof ExportFormat.EXPORT_FORMAT_LAGO;
+  export type UNRECOGNIZED = typeof ExportFormat.UNRECOGNIZED;
 }
 
 export const Outcome = {
@@ -65,6 +104,8 @@ export interface GetUsageRequest {
   /** Milliseconds since the epoch; 0 for the beginning and the end of time. */
   sinceMs: number;
   untilMs: number;
+  /** Operator only: of one tenant. */
+  tenantId: string;
 }
 
 export interface GetUsageResponse {
@@ -82,6 +123,144 @@ export interface UsageRow {
   promptTokens: number;
   cachedTokens: number;
   completionTokens: number;
+  projectId: string;
+  /** The base's name. */
+  base: string;
+  /** Of the hour or minute, by the time of admission. */
+  startMs: number;
+  priceVersion: number;
+  /** What was charged, in dollars; exact. */
+  amountUsd: string;
+}
+
+export interface GetInvoiceRequest {
+  /** Tenants: empty or their own. */
+  tenantId: string;
+  /** YYYY-MM */
+  month: string;
+}
+
+export interface GetInvoiceResponse {
+  invoice: Invoice | undefined;
+}
+
+export interface Invoice {
+  tenantId: string;
+  month: string;
+  lines: InvoiceLine[];
+  corrections: CorrectionLine[];
+  totalUsd: string;
+  /** The month is not over, or claims of it may still come. */
+  preliminary: boolean;
+  /** The book's last line when it was made: the same head, the same invoice. */
+  position: number;
+  hash: string;
+}
+
+export interface InvoiceLine {
+  base: string;
+  model: string;
+  /** prompt, cached or completion. */
+  kind: string;
+  priceVersion: number;
+  tokens: number;
+  usdPerMillion: string;
+  amountUsd: string;
+}
+
+export interface CorrectionLine {
+  id: string;
+  requestId: string;
+  reason: string;
+  amountUsd: string;
+  postedAtMs: number;
+}
+
+export interface ExportRequest {
+  format: ExportFormat;
+  sinceMs: number;
+  untilMs: number;
+  /** Operator: empty for all. */
+  tenantId: string;
+}
+
+export interface ExportResponse {
+  piece: Buffer;
+}
+
+export interface ReadJournalRequest {
+  book: string;
+}
+
+export interface ReadJournalResponse {
+  book: string;
+  lines: JournalLine[];
+  /** After the last lines of a book: what the ledger itself says of it, to compare a recount with. */
+  totals: BookTotals | undefined;
+}
+
+export interface JournalLine {
+  position: number;
+  text: string;
+  hash: string;
+}
+
+export interface BookTotals {
+  position: number;
+  hash: string;
+  /** Counters by `<group> <name>`, as decimal numbers. */
+  counters: { [key: string]: string };
+}
+
+export interface BookTotals_CountersEntry {
+  key: string;
+  value: string;
+}
+
+export interface PostCorrectionRequest {
+  /** The caller's own, 1 to 64 characters. */
+  id: string;
+  tenantId: string;
+  /** Optional: the request that it is about. */
+  requestId: string;
+  /** Dollars; negative gives back. */
+  amountUsd: string;
+  reason: string;
+}
+
+export interface PostCorrectionResponse {
+  position: number;
+}
+
+export interface GetRevenueReportRequest {
+  sinceMs: number;
+  untilMs: number;
+}
+
+export interface GetRevenueReportResponse {
+  bases: BaseRevenue[];
+  tenants: TenantRevenue[];
+}
+
+export interface BaseRevenue {
+  base: string;
+  revenueUsd: string;
+  tokens: number;
+  /** Hours that nodes stood ready with it. */
+  gpuHours: number;
+  gpuCostUsd: string;
+}
+
+export interface TenantRevenue {
+  tenantId: string;
+  base: string;
+  revenueUsd: string;
+  tokens: number;
+  /** Its share of the base's hours, by tokens. */
+  gpuHours: number;
+  /** What it would have paid for a GPU of its own per model, in every hour in which the model was used. */
+  rentedGpuHours: number;
+  rentedCostUsd: string;
 }
 
 export interface Claim {
@@ -97,6 +276,8 @@ export interface Claim {
   outcome: Outcome;
   nodeId: string;
   admittedAtMs: number;
+  projectId: string;
+  baseName: string;
 }
 
 export interface SubmitClaimsRequest {
@@ -108,7 +289,7 @@ export interface SubmitClaimsResponse {
 }
 
 function createBaseGetUsageRequest(): GetUsageRequest {
-  return { by: [], sinceMs: 0, untilMs: 0 };
+  return { by: [], sinceMs: 0, untilMs: 0, tenantId: "" };
 }
 
 export const GetUsageRequest: MessageFns<GetUsageRequest> = {
@@ -125,6 +306,9 @@ export const GetUsageRequest: MessageFns<GetUsageRequest> = {
     }
     if (message.untilMs !== 0) {
       writer.uint32(24).int64(message.untilMs);
+    }
+    if (message.tenantId !== "") {
+      writer.uint32(34).string(message.tenantId);
     }
     return writer;
   },
@@ -176,6 +360,14 @@ export const GetUsageRequest: MessageFns<GetUsageRequest> = {
             message.untilMs = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -196,6 +388,7 @@ export const GetUsageRequest: MessageFns<GetUsageRequest> = {
     message.by = object.by?.map((e) => e) || [];
     message.sinceMs = object.sinceMs ?? 0;
     message.untilMs = object.untilMs ?? 0;
+    message.tenantId = object.tenantId ?? "";
     return message;
   },
 };
@@ -265,6 +458,11 @@ function createBaseUsageRow(): UsageRow {
     promptTokens: 0,
     cachedTokens: 0,
     completionTokens: 0,
+    projectId: "",
+    base: "",
+    startMs: 0,
+    priceVersion: 0,
+    amountUsd: "",
   };
 }
 
@@ -293,6 +491,21 @@ export const UsageRow: MessageFns<UsageRow> = {
     }
     if (message.completionTokens !== 0) {
       writer.uint32(64).uint64(message.completionTokens);
+    }
+    if (message.projectId !== "") {
+      writer.uint32(74).string(message.projectId);
+    }
+    if (message.base !== "") {
+      writer.uint32(82).string(message.base);
+    }
+    if (message.startMs !== 0) {
+      writer.uint32(88).int64(message.startMs);
+    }
+    if (message.priceVersion !== 0) {
+      writer.uint32(96).uint32(message.priceVersion);
+    }
+    if (message.amountUsd !== "") {
+      writer.uint32(106).string(message.amountUsd);
     }
     return writer;
   },
@@ -374,6 +587,46 @@ export const UsageRow: MessageFns<UsageRow> = {
             message.completionTokens = longToNumber(reader.uint64());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.projectId = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.base = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.startMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.priceVersion = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.amountUsd = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -399,6 +652,1553 @@ export const UsageRow: MessageFns<UsageRow> = {
     message.promptTokens = object.promptTokens ?? 0;
     message.cachedTokens = object.cachedTokens ?? 0;
     message.completionTokens = object.completionTokens ?? 0;
+    message.projectId = object.projectId ?? "";
+    message.base = object.base ?? "";
+    message.startMs = object.startMs ?? 0;
+    message.priceVersion = object.priceVersion ?? 0;
+    message.amountUsd = object.amountUsd ?? "";
+    return message;
+  },
+};
+
+function createBaseGetInvoiceRequest(): GetInvoiceRequest {
+  return { tenantId: "", month: "" };
+}
+
+export const GetInvoiceRequest: MessageFns<GetInvoiceRequest> = {
+  encode(message: GetInvoiceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.month !== "") {
+      writer.uint32(18).string(message.month);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetInvoiceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetInvoiceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.month = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetInvoiceRequest>): GetInvoiceRequest {
+    return GetInvoiceRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetInvoiceRequest>): GetInvoiceRequest {
+    const message = createBaseGetInvoiceRequest();
+    message.tenantId = object.tenantId ?? "";
+    message.month = object.month ?? "";
+    return message;
+  },
+};
+
+function createBaseGetInvoiceResponse(): GetInvoiceResponse {
+  return { invoice: undefined };
+}
+
+export const GetInvoiceResponse: MessageFns<GetInvoiceResponse> = {
+  encode(message: GetInvoiceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invoice !== undefined) {
+      Invoice.encode(message.invoice, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetInvoiceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetInvoiceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invoice = Invoice.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetInvoiceResponse>): GetInvoiceResponse {
+    return GetInvoiceResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetInvoiceResponse>): GetInvoiceResponse {
+    const message = createBaseGetInvoiceResponse();
+    message.invoice = (object.invoice !== undefined && object.invoice !== null)
+      ? Invoice.fromPartial(object.invoice)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseInvoice(): Invoice {
+  return {
+    tenantId: "",
+    month: "",
+    lines: [],
+    corrections: [],
+    totalUsd: "",
+    preliminary: false,
+    position: 0,
+    hash: "",
+  };
+}
+
+export const Invoice: MessageFns<Invoice> = {
+  encode(message: Invoice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.month !== "") {
+      writer.uint32(18).string(message.month);
+    }
+    for (const v of message.lines) {
+      InvoiceLine.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.corrections) {
+      CorrectionLine.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.totalUsd !== "") {
+      writer.uint32(42).string(message.totalUsd);
+    }
+    if (message.preliminary !== false) {
+      writer.uint32(48).bool(message.preliminary);
+    }
+    if (message.position !== 0) {
+      writer.uint32(56).uint64(message.position);
+    }
+    if (message.hash !== "") {
+      writer.uint32(66).string(message.hash);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Invoice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvoice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.month = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.lines.push(InvoiceLine.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.corrections.push(CorrectionLine.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.totalUsd = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.preliminary = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.position = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.hash = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Invoice>): Invoice {
+    return Invoice.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Invoice>): Invoice {
+    const message = createBaseInvoice();
+    message.tenantId = object.tenantId ?? "";
+    message.month = object.month ?? "";
+    message.lines = object.lines?.map((e) => InvoiceLine.fromPartial(e)) || [];
+    message.corrections = object.corrections?.map((e) => CorrectionLine.fromPartial(e)) || [];
+    message.totalUsd = object.totalUsd ?? "";
+    message.preliminary = object.preliminary ?? false;
+    message.position = object.position ?? 0;
+    message.hash = object.hash ?? "";
+    return message;
+  },
+};
+
+function createBaseInvoiceLine(): InvoiceLine {
+  return { base: "", model: "", kind: "", priceVersion: 0, tokens: 0, usdPerMillion: "", amountUsd: "" };
+}
+
+export const InvoiceLine: MessageFns<InvoiceLine> = {
+  encode(message: InvoiceLine, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.base !== "") {
+      writer.uint32(10).string(message.base);
+    }
+    if (message.model !== "") {
+      writer.uint32(18).string(message.model);
+    }
+    if (message.kind !== "") {
+      writer.uint32(26).string(message.kind);
+    }
+    if (message.priceVersion !== 0) {
+      writer.uint32(32).uint32(message.priceVersion);
+    }
+    if (message.tokens !== 0) {
+      writer.uint32(40).uint64(message.tokens);
+    }
+    if (message.usdPerMillion !== "") {
+      writer.uint32(50).string(message.usdPerMillion);
+    }
+    if (message.amountUsd !== "") {
+      writer.uint32(58).string(message.amountUsd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvoiceLine {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvoiceLine();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.base = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.priceVersion = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.tokens = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.usdPerMillion = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.amountUsd = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvoiceLine>): InvoiceLine {
+    return InvoiceLine.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvoiceLine>): InvoiceLine {
+    const message = createBaseInvoiceLine();
+    message.base = object.base ?? "";
+    message.model = object.model ?? "";
+    message.kind = object.kind ?? "";
+    message.priceVersion = object.priceVersion ?? 0;
+    message.tokens = object.tokens ?? 0;
+    message.usdPerMillion = object.usdPerMillion ?? "";
+    message.amountUsd = object.amountUsd ?? "";
+    return message;
+  },
+};
+
+function createBaseCorrectionLine(): CorrectionLine {
+  return { id: "", requestId: "", reason: "", amountUsd: "", postedAtMs: 0 };
+}
+
+export const CorrectionLine: MessageFns<CorrectionLine> = {
+  encode(message: CorrectionLine, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.amountUsd !== "") {
+      writer.uint32(34).string(message.amountUsd);
+    }
+    if (message.postedAtMs !== 0) {
+      writer.uint32(40).int64(message.postedAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CorrectionLine {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCorrectionLine();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.amountUsd = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.postedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CorrectionLine>): CorrectionLine {
+    return CorrectionLine.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CorrectionLine>): CorrectionLine {
+    const message = createBaseCorrectionLine();
+    message.id = object.id ?? "";
+    message.requestId = object.requestId ?? "";
+    message.reason = object.reason ?? "";
+    message.amountUsd = object.amountUsd ?? "";
+    message.postedAtMs = object.postedAtMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseExportRequest(): ExportRequest {
+  return { format: 0, sinceMs: 0, untilMs: 0, tenantId: "" };
+}
+
+export const ExportRequest: MessageFns<ExportRequest> = {
+  encode(message: ExportRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.format !== 0) {
+      writer.uint32(8).int32(message.format);
+    }
+    if (message.sinceMs !== 0) {
+      writer.uint32(16).int64(message.sinceMs);
+    }
+    if (message.untilMs !== 0) {
+      writer.uint32(24).int64(message.untilMs);
+    }
+    if (message.tenantId !== "") {
+      writer.uint32(34).string(message.tenantId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.format = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.untilMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExportRequest>): ExportRequest {
+    return ExportRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExportRequest>): ExportRequest {
+    const message = createBaseExportRequest();
+    message.format = object.format ?? 0;
+    message.sinceMs = object.sinceMs ?? 0;
+    message.untilMs = object.untilMs ?? 0;
+    message.tenantId = object.tenantId ?? "";
+    return message;
+  },
+};
+
+function createBaseExportResponse(): ExportResponse {
+  return { piece: Buffer.alloc(0) };
+}
+
+export const ExportResponse: MessageFns<ExportResponse> = {
+  encode(message: ExportResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.piece.length !== 0) {
+      writer.uint32(10).bytes(message.piece);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.piece = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExportResponse>): ExportResponse {
+    return ExportResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExportResponse>): ExportResponse {
+    const message = createBaseExportResponse();
+    message.piece = object.piece ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseReadJournalRequest(): ReadJournalRequest {
+  return { book: "" };
+}
+
+export const ReadJournalRequest: MessageFns<ReadJournalRequest> = {
+  encode(message: ReadJournalRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.book !== "") {
+      writer.uint32(10).string(message.book);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadJournalRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadJournalRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.book = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadJournalRequest>): ReadJournalRequest {
+    return ReadJournalRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadJournalRequest>): ReadJournalRequest {
+    const message = createBaseReadJournalRequest();
+    message.book = object.book ?? "";
+    return message;
+  },
+};
+
+function createBaseReadJournalResponse(): ReadJournalResponse {
+  return { book: "", lines: [], totals: undefined };
+}
+
+export const ReadJournalResponse: MessageFns<ReadJournalResponse> = {
+  encode(message: ReadJournalResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.book !== "") {
+      writer.uint32(10).string(message.book);
+    }
+    for (const v of message.lines) {
+      JournalLine.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.totals !== undefined) {
+      BookTotals.encode(message.totals, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadJournalResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadJournalResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.book = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.lines.push(JournalLine.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.totals = BookTotals.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadJournalResponse>): ReadJournalResponse {
+    return ReadJournalResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadJournalResponse>): ReadJournalResponse {
+    const message = createBaseReadJournalResponse();
+    message.book = object.book ?? "";
+    message.lines = object.lines?.map((e) => JournalLine.fromPartial(e)) || [];
+    message.totals = (object.totals !== undefined && object.totals !== null)
+      ? BookTotals.fromPartial(object.totals)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseJournalLine(): JournalLine {
+  return { position: 0, text: "", hash: "" };
+}
+
+export const JournalLine: MessageFns<JournalLine> = {
+  encode(message: JournalLine, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== 0) {
+      writer.uint32(8).uint64(message.position);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.hash !== "") {
+      writer.uint32(26).string(message.hash);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JournalLine {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJournalLine();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.position = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.hash = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<JournalLine>): JournalLine {
+    return JournalLine.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JournalLine>): JournalLine {
+    const message = createBaseJournalLine();
+    message.position = object.position ?? 0;
+    message.text = object.text ?? "";
+    message.hash = object.hash ?? "";
+    return message;
+  },
+};
+
+function createBaseBookTotals(): BookTotals {
+  return { position: 0, hash: "", counters: {} };
+}
+
+export const BookTotals: MessageFns<BookTotals> = {
+  encode(message: BookTotals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== 0) {
+      writer.uint32(8).uint64(message.position);
+    }
+    if (message.hash !== "") {
+      writer.uint32(18).string(message.hash);
+    }
+    globalThis.Object.entries(message.counters).forEach(([key, value]: [string, string]) => {
+      BookTotals_CountersEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BookTotals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBookTotals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.position = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hash = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const entry3 = BookTotals_CountersEntry.decode(reader, reader.uint32());
+            if (entry3.value !== undefined) {
+              message.counters[entry3.key] = entry3.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BookTotals>): BookTotals {
+    return BookTotals.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BookTotals>): BookTotals {
+    const message = createBaseBookTotals();
+    message.position = object.position ?? 0;
+    message.hash = object.hash ?? "";
+    message.counters = (globalThis.Object.entries(object.counters ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseBookTotals_CountersEntry(): BookTotals_CountersEntry {
+  return { key: "", value: "" };
+}
+
+export const BookTotals_CountersEntry: MessageFns<BookTotals_CountersEntry> = {
+  encode(message: BookTotals_CountersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BookTotals_CountersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBookTotals_CountersEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BookTotals_CountersEntry>): BookTotals_CountersEntry {
+    return BookTotals_CountersEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BookTotals_CountersEntry>): BookTotals_CountersEntry {
+    const message = createBaseBookTotals_CountersEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePostCorrectionRequest(): PostCorrectionRequest {
+  return { id: "", tenantId: "", requestId: "", amountUsd: "", reason: "" };
+}
+
+export const PostCorrectionRequest: MessageFns<PostCorrectionRequest> = {
+  encode(message: PostCorrectionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.tenantId !== "") {
+      writer.uint32(18).string(message.tenantId);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
+    }
+    if (message.amountUsd !== "") {
+      writer.uint32(34).string(message.amountUsd);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PostCorrectionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePostCorrectionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.amountUsd = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PostCorrectionRequest>): PostCorrectionRequest {
+    return PostCorrectionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PostCorrectionRequest>): PostCorrectionRequest {
+    const message = createBasePostCorrectionRequest();
+    message.id = object.id ?? "";
+    message.tenantId = object.tenantId ?? "";
+    message.requestId = object.requestId ?? "";
+    message.amountUsd = object.amountUsd ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBasePostCorrectionResponse(): PostCorrectionResponse {
+  return { position: 0 };
+}
+
+export const PostCorrectionResponse: MessageFns<PostCorrectionResponse> = {
+  encode(message: PostCorrectionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== 0) {
+      writer.uint32(8).uint64(message.position);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PostCorrectionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePostCorrectionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.position = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PostCorrectionResponse>): PostCorrectionResponse {
+    return PostCorrectionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PostCorrectionResponse>): PostCorrectionResponse {
+    const message = createBasePostCorrectionResponse();
+    message.position = object.position ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetRevenueReportRequest(): GetRevenueReportRequest {
+  return { sinceMs: 0, untilMs: 0 };
+}
+
+export const GetRevenueReportRequest: MessageFns<GetRevenueReportRequest> = {
+  encode(message: GetRevenueReportRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sinceMs !== 0) {
+      writer.uint32(8).int64(message.sinceMs);
+    }
+    if (message.untilMs !== 0) {
+      writer.uint32(16).int64(message.untilMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRevenueReportRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRevenueReportRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.untilMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetRevenueReportRequest>): GetRevenueReportRequest {
+    return GetRevenueReportRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRevenueReportRequest>): GetRevenueReportRequest {
+    const message = createBaseGetRevenueReportRequest();
+    message.sinceMs = object.sinceMs ?? 0;
+    message.untilMs = object.untilMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetRevenueReportResponse(): GetRevenueReportResponse {
+  return { bases: [], tenants: [] };
+}
+
+export const GetRevenueReportResponse: MessageFns<GetRevenueReportResponse> = {
+  encode(message: GetRevenueReportResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.bases) {
+      BaseRevenue.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.tenants) {
+      TenantRevenue.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRevenueReportResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRevenueReportResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bases.push(BaseRevenue.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenants.push(TenantRevenue.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetRevenueReportResponse>): GetRevenueReportResponse {
+    return GetRevenueReportResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRevenueReportResponse>): GetRevenueReportResponse {
+    const message = createBaseGetRevenueReportResponse();
+    message.bases = object.bases?.map((e) => BaseRevenue.fromPartial(e)) || [];
+    message.tenants = object.tenants?.map((e) => TenantRevenue.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBaseRevenue(): BaseRevenue {
+  return { base: "", revenueUsd: "", tokens: 0, gpuHours: 0, gpuCostUsd: "" };
+}
+
+export const BaseRevenue: MessageFns<BaseRevenue> = {
+  encode(message: BaseRevenue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.base !== "") {
+      writer.uint32(10).string(message.base);
+    }
+    if (message.revenueUsd !== "") {
+      writer.uint32(18).string(message.revenueUsd);
+    }
+    if (message.tokens !== 0) {
+      writer.uint32(24).uint64(message.tokens);
+    }
+    if (message.gpuHours !== 0) {
+      writer.uint32(33).double(message.gpuHours);
+    }
+    if (message.gpuCostUsd !== "") {
+      writer.uint32(42).string(message.gpuCostUsd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BaseRevenue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBaseRevenue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.base = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.revenueUsd = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tokens = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.gpuHours = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.gpuCostUsd = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BaseRevenue>): BaseRevenue {
+    return BaseRevenue.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BaseRevenue>): BaseRevenue {
+    const message = createBaseBaseRevenue();
+    message.base = object.base ?? "";
+    message.revenueUsd = object.revenueUsd ?? "";
+    message.tokens = object.tokens ?? 0;
+    message.gpuHours = object.gpuHours ?? 0;
+    message.gpuCostUsd = object.gpuCostUsd ?? "";
+    return message;
+  },
+};
+
+function createBaseTenantRevenue(): TenantRevenue {
+  return { tenantId: "", base: "", revenueUsd: "", tokens: 0, gpuHours: 0, rentedGpuHours: 0, rentedCostUsd: "" };
+}
+
+export const TenantRevenue: MessageFns<TenantRevenue> = {
+  encode(message: TenantRevenue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.base !== "") {
+      writer.uint32(18).string(message.base);
+    }
+    if (message.revenueUsd !== "") {
+      writer.uint32(26).string(message.revenueUsd);
+    }
+    if (message.tokens !== 0) {
+      writer.uint32(32).uint64(message.tokens);
+    }
+    if (message.gpuHours !== 0) {
+      writer.uint32(41).double(message.gpuHours);
+    }
+    if (message.rentedGpuHours !== 0) {
+      writer.uint32(49).double(message.rentedGpuHours);
+    }
+    if (message.rentedCostUsd !== "") {
+      writer.uint32(58).string(message.rentedCostUsd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TenantRevenue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTenantRevenue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.base = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.revenueUsd = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.tokens = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.gpuHours = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.rentedGpuHours = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.rentedCostUsd = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TenantRevenue>): TenantRevenue {
+    return TenantRevenue.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TenantRevenue>): TenantRevenue {
+    const message = createBaseTenantRevenue();
+    message.tenantId = object.tenantId ?? "";
+    message.base = object.base ?? "";
+    message.revenueUsd = object.revenueUsd ?? "";
+    message.tokens = object.tokens ?? 0;
+    message.gpuHours = object.gpuHours ?? 0;
+    message.rentedGpuHours = object.rentedGpuHours ?? 0;
+    message.rentedCostUsd = object.rentedCostUsd ?? "";
     return message;
   },
 };
@@ -417,6 +2217,8 @@ function createBaseClaim(): Claim {
     outcome: 0,
     nodeId: "",
     admittedAtMs: 0,
+    projectId: "",
+    baseName: "",
   };
 }
 
@@ -457,6 +2259,12 @@ export const Claim: MessageFns<Claim> = {
     }
     if (message.admittedAtMs !== 0) {
       writer.uint32(96).int64(message.admittedAtMs);
+    }
+    if (message.projectId !== "") {
+      writer.uint32(106).string(message.projectId);
+    }
+    if (message.baseName !== "") {
+      writer.uint32(114).string(message.baseName);
     }
     return writer;
   },
@@ -570,6 +2378,22 @@ export const Claim: MessageFns<Claim> = {
             message.admittedAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.projectId = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.baseName = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -599,6 +2423,8 @@ export const Claim: MessageFns<Claim> = {
     message.outcome = object.outcome ?? 0;
     message.nodeId = object.nodeId ?? "";
     message.admittedAtMs = object.admittedAtMs ?? 0;
+    message.projectId = object.projectId ?? "";
+    message.baseName = object.baseName ?? "";
     return message;
   },
 };
@@ -714,6 +2540,60 @@ export const BillingServiceService = {
     responseSerialize: (value: GetUsageResponse): Buffer => Buffer.from(GetUsageResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetUsageResponse => GetUsageResponse.decode(value),
   },
+  /** The charges of one tenant's month, in lines that add up. */
+  getInvoice: {
+    path: "/deltaplane.v1.BillingService/GetInvoice" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetInvoiceRequest): Buffer => Buffer.from(GetInvoiceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetInvoiceRequest => GetInvoiceRequest.decode(value),
+    responseSerialize: (value: GetInvoiceResponse): Buffer => Buffer.from(GetInvoiceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetInvoiceResponse => GetInvoiceResponse.decode(value),
+  },
+  /** Charges in a format that other systems take, in pieces of one file. Tenants export their own. */
+  export: {
+    path: "/deltaplane.v1.BillingService/Export" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExportRequest): Buffer => Buffer.from(ExportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportRequest => ExportRequest.decode(value),
+    responseSerialize: (value: ExportResponse): Buffer => Buffer.from(ExportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportResponse => ExportResponse.decode(value),
+  },
+  /** Operator. The raw lines of a tenant's book, for a recount by somebody else; all books when no tenant is named. */
+  readJournal: {
+    path: "/deltaplane.v1.BillingService/ReadJournal" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ReadJournalRequest): Buffer => Buffer.from(ReadJournalRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadJournalRequest => ReadJournalRequest.decode(value),
+    responseSerialize: (value: ReadJournalResponse): Buffer => Buffer.from(ReadJournalResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadJournalResponse => ReadJournalResponse.decode(value),
+  },
+  /** Operator. A new entry that takes back, or adds to, what a request was charged. The same id again changes nothing. */
+  postCorrection: {
+    path: "/deltaplane.v1.BillingService/PostCorrection" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PostCorrectionRequest): Buffer =>
+      Buffer.from(PostCorrectionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PostCorrectionRequest => PostCorrectionRequest.decode(value),
+    responseSerialize: (value: PostCorrectionResponse): Buffer =>
+      Buffer.from(PostCorrectionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PostCorrectionResponse => PostCorrectionResponse.decode(value),
+  },
+  /** Operator. Token revenue beside the GPU-hours that served it, per base and tenant. */
+  getRevenueReport: {
+    path: "/deltaplane.v1.BillingService/GetRevenueReport" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRevenueReportRequest): Buffer =>
+      Buffer.from(GetRevenueReportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRevenueReportRequest => GetRevenueReportRequest.decode(value),
+    responseSerialize: (value: GetRevenueReportResponse): Buffer =>
+      Buffer.from(GetRevenueReportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRevenueReportResponse => GetRevenueReportResponse.decode(value),
+  },
   /** Nodes only (cluster key). Merged by maximum: sending again changes nothing. The answer means that all are durable. */
   submitClaims: {
     path: "/deltaplane.v1.BillingService/SubmitClaims" as const,
@@ -730,6 +2610,16 @@ export const BillingServiceService = {
 export interface BillingServiceServer extends UntypedServiceImplementation {
   /** Sums from the ledger. Tenants see their own, the admin key everything. */
   getUsage: handleUnaryCall<GetUsageRequest, GetUsageResponse>;
+  /** The charges of one tenant's month, in lines that add up. */
+  getInvoice: handleUnaryCall<GetInvoiceRequest, GetInvoiceResponse>;
+  /** Charges in a format that other systems take, in pieces of one file. Tenants export their own. */
+  export: handleServerStreamingCall<ExportRequest, ExportResponse>;
+  /** Operator. The raw lines of a tenant's book, for a recount by somebody else; all books when no tenant is named. */
+  readJournal: handleServerStreamingCall<ReadJournalRequest, ReadJournalResponse>;
+  /** Operator. A new entry that takes back, or adds to, what a request was charged. The same id again changes nothing. */
+  postCorrection: handleUnaryCall<PostCorrectionRequest, PostCorrectionResponse>;
+  /** Operator. Token revenue beside the GPU-hours that served it, per base and tenant. */
+  getRevenueReport: handleUnaryCall<GetRevenueReportRequest, GetRevenueReportResponse>;
   /** Nodes only (cluster key). Merged by maximum: sending again changes nothing. The answer means that all are durable. */
   submitClaims: handleUnaryCall<SubmitClaimsRequest, SubmitClaimsResponse>;
 }
@@ -750,6 +2640,68 @@ export interface BillingServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetUsageResponse) => void,
+  ): ClientUnaryCall;
+  /** The charges of one tenant's month, in lines that add up. */
+  getInvoice(
+    request: GetInvoiceRequest,
+    callback: (error: ServiceError | null, response: GetInvoiceResponse) => void,
+  ): ClientUnaryCall;
+  getInvoice(
+    request: GetInvoiceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetInvoiceResponse) => void,
+  ): ClientUnaryCall;
+  getInvoice(
+    request: GetInvoiceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetInvoiceResponse) => void,
+  ): ClientUnaryCall;
+  /** Charges in a format that other systems take, in pieces of one file. Tenants export their own. */
+  export(request: ExportRequest, options?: Partial<CallOptions>): ClientReadableStream<ExportResponse>;
+  export(
+    request: ExportRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportResponse>;
+  /** Operator. The raw lines of a tenant's book, for a recount by somebody else; all books when no tenant is named. */
+  readJournal(request: ReadJournalRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadJournalResponse>;
+  readJournal(
+    request: ReadJournalRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadJournalResponse>;
+  /** Operator. A new entry that takes back, or adds to, what a request was charged. The same id again changes nothing. */
+  postCorrection(
+    request: PostCorrectionRequest,
+    callback: (error: ServiceError | null, response: PostCorrectionResponse) => void,
+  ): ClientUnaryCall;
+  postCorrection(
+    request: PostCorrectionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PostCorrectionResponse) => void,
+  ): ClientUnaryCall;
+  postCorrection(
+    request: PostCorrectionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PostCorrectionResponse) => void,
+  ): ClientUnaryCall;
+  /** Operator. Token revenue beside the GPU-hours that served it, per base and tenant. */
+  getRevenueReport(
+    request: GetRevenueReportRequest,
+    callback: (error: ServiceError | null, response: GetRevenueReportResponse) => void,
+  ): ClientUnaryCall;
+  getRevenueReport(
+    request: GetRevenueReportRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRevenueReportResponse) => void,
+  ): ClientUnaryCall;
+  getRevenueReport(
+    request: GetRevenueReportRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRevenueReportResponse) => void,
   ): ClientUnaryCall;
   /** Nodes only (cluster key). Merged by maximum: sending again changes nothing. The answer means that all are durable. */
   submitClaims(

@@ -26,7 +26,16 @@ export interface GenerateRequest {
   /** A base (`demo-base`), a fine-tuned model (`ft:<base>:<tenant>:<suffix>:<id>`) or an alias (`<tenant>/<name>`). */
   model: string;
   prompt: Prompt | undefined;
-  sampling: Sampling | undefined;
+  sampling:
+    | Sampling
+    | undefined;
+  /** Also reports the prompt: see GenerateResponse.prompt. */
+  echo: boolean;
+  /**
+   * 1 to 255 printable ASCII characters, the caller's own. The same key with the same request is generated and charged
+   * once, and answered alike for a day; with another request it is ALREADY_EXISTS, while it is being answered ABORTED.
+   */
+  idempotencyKey: string;
 }
 
 /** One piece of one choice. Pieces of different choices may alternate; each choice's own are in order. */
@@ -48,6 +57,11 @@ export interface GenerateResponse {
     | undefined;
   /** Changes when the weights or the engine change. */
   fingerprint: string;
+  /**
+   * With `echo`, on the first piece of the first choice: the prompt's tokens, with log-probabilities when
+   * `sampling.logprobs` is set. The first token has none and reports 0.
+   */
+  prompt: TokenLogprob[];
 }
 
 export interface ScoreRequest {
@@ -76,7 +90,7 @@ export interface CountTokensResponse {
 }
 
 function createBaseGenerateRequest(): GenerateRequest {
-  return { model: "", prompt: undefined, sampling: undefined };
+  return { model: "", prompt: undefined, sampling: undefined, echo: false, idempotencyKey: "" };
 }
 
 export const GenerateRequest: MessageFns<GenerateRequest> = {
@@ -89,6 +103,12 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
     }
     if (message.sampling !== undefined) {
       Sampling.encode(message.sampling, writer.uint32(26).fork()).join();
+    }
+    if (message.echo !== false) {
+      writer.uint32(32).bool(message.echo);
+    }
+    if (message.idempotencyKey !== "") {
+      writer.uint32(42).string(message.idempotencyKey);
     }
     return writer;
   },
@@ -130,6 +150,22 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
             message.sampling = Sampling.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.echo = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -154,6 +190,8 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
     message.sampling = (object.sampling !== undefined && object.sampling !== null)
       ? Sampling.fromPartial(object.sampling)
       : undefined;
+    message.echo = object.echo ?? false;
+    message.idempotencyKey = object.idempotencyKey ?? "";
     return message;
   },
 };
@@ -169,6 +207,7 @@ function createBaseGenerateResponse(): GenerateResponse {
     finishReason: 0,
     usage: undefined,
     fingerprint: "",
+    prompt: [],
   };
 }
 
@@ -204,6 +243,9 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
     }
     if (message.fingerprint !== "") {
       writer.uint32(74).string(message.fingerprint);
+    }
+    for (const v of message.prompt) {
+      TokenLogprob.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -303,6 +345,14 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
             message.fingerprint = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.prompt.push(TokenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -329,6 +379,7 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
     message.finishReason = object.finishReason ?? 0;
     message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
     message.fingerprint = object.fingerprint ?? "";
+    message.prompt = object.prompt?.map((e) => TokenLogprob.fromPartial(e)) || [];
     return message;
   },
 };

@@ -155,6 +155,14 @@ export interface Alias {
   /** `<tenant>/<name>` */
   name: string;
   targets: AliasTarget[];
+  /** What it pointed at before, the latest first; at most ten. */
+  previous: AliasVersion[];
+}
+
+export interface AliasVersion {
+  targets: AliasTarget[];
+  /** Until when. */
+  untilMs: number;
 }
 
 export interface AliasTarget {
@@ -177,6 +185,14 @@ export interface ListAliasesRequest {
 
 export interface ListAliasesResponse {
   aliases: Alias[];
+}
+
+export interface RollBackAliasRequest {
+  name: string;
+}
+
+export interface RollBackAliasResponse {
+  alias: Alias | undefined;
 }
 
 export interface RemoveAliasRequest {
@@ -1801,7 +1817,7 @@ export const DownloadDeltaResponse: MessageFns<DownloadDeltaResponse> = {
 };
 
 function createBaseAlias(): Alias {
-  return { name: "", targets: [] };
+  return { name: "", targets: [], previous: [] };
 }
 
 export const Alias: MessageFns<Alias> = {
@@ -1811,6 +1827,9 @@ export const Alias: MessageFns<Alias> = {
     }
     for (const v of message.targets) {
       AliasTarget.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.previous) {
+      AliasVersion.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1844,6 +1863,14 @@ export const Alias: MessageFns<Alias> = {
             message.targets.push(AliasTarget.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.previous.push(AliasVersion.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1863,6 +1890,74 @@ export const Alias: MessageFns<Alias> = {
     const message = createBaseAlias();
     message.name = object.name ?? "";
     message.targets = object.targets?.map((e) => AliasTarget.fromPartial(e)) || [];
+    message.previous = object.previous?.map((e) => AliasVersion.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAliasVersion(): AliasVersion {
+  return { targets: [], untilMs: 0 };
+}
+
+export const AliasVersion: MessageFns<AliasVersion> = {
+  encode(message: AliasVersion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.targets) {
+      AliasTarget.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.untilMs !== 0) {
+      writer.uint32(16).int64(message.untilMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AliasVersion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAliasVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.targets.push(AliasTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.untilMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AliasVersion>): AliasVersion {
+    return AliasVersion.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AliasVersion>): AliasVersion {
+    const message = createBaseAliasVersion();
+    message.targets = object.targets?.map((e) => AliasTarget.fromPartial(e)) || [];
+    message.untilMs = object.untilMs ?? 0;
     return message;
   },
 };
@@ -2142,6 +2237,116 @@ export const ListAliasesResponse: MessageFns<ListAliasesResponse> = {
   },
 };
 
+function createBaseRollBackAliasRequest(): RollBackAliasRequest {
+  return { name: "" };
+}
+
+export const RollBackAliasRequest: MessageFns<RollBackAliasRequest> = {
+  encode(message: RollBackAliasRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RollBackAliasRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRollBackAliasRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RollBackAliasRequest>): RollBackAliasRequest {
+    return RollBackAliasRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RollBackAliasRequest>): RollBackAliasRequest {
+    const message = createBaseRollBackAliasRequest();
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseRollBackAliasResponse(): RollBackAliasResponse {
+  return { alias: undefined };
+}
+
+export const RollBackAliasResponse: MessageFns<RollBackAliasResponse> = {
+  encode(message: RollBackAliasResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.alias !== undefined) {
+      Alias.encode(message.alias, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RollBackAliasResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRollBackAliasResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.alias = Alias.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RollBackAliasResponse>): RollBackAliasResponse {
+    return RollBackAliasResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RollBackAliasResponse>): RollBackAliasResponse {
+    const message = createBaseRollBackAliasResponse();
+    message.alias = (object.alias !== undefined && object.alias !== null) ? Alias.fromPartial(object.alias) : undefined;
+    return message;
+  },
+};
+
 function createBaseRemoveAliasRequest(): RemoveAliasRequest {
   return { name: "" };
 }
@@ -2356,7 +2561,10 @@ export const ModelServiceService = {
       Buffer.from(DownloadDeltaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DownloadDeltaResponse => DownloadDeltaResponse.decode(value),
   },
-  /** Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. */
+  /**
+   * Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. Answers when the switch is
+   * made, which waits (at most half a minute) until the new deltas are resident where the old ones were.
+   */
   setAlias: {
     path: "/deltaplane.v1.ModelService/SetAlias" as const,
     requestStream: false as const,
@@ -2374,6 +2582,17 @@ export const ModelServiceService = {
     requestDeserialize: (value: Buffer): ListAliasesRequest => ListAliasesRequest.decode(value),
     responseSerialize: (value: ListAliasesResponse): Buffer => Buffer.from(ListAliasesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAliasesResponse => ListAliasesResponse.decode(value),
+  },
+  /** Points it back at what it pointed at before the last change; once more, at what it was before that. */
+  rollBackAlias: {
+    path: "/deltaplane.v1.ModelService/RollBackAlias" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RollBackAliasRequest): Buffer => Buffer.from(RollBackAliasRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RollBackAliasRequest => RollBackAliasRequest.decode(value),
+    responseSerialize: (value: RollBackAliasResponse): Buffer =>
+      Buffer.from(RollBackAliasResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RollBackAliasResponse => RollBackAliasResponse.decode(value),
   },
   removeAlias: {
     path: "/deltaplane.v1.ModelService/RemoveAlias" as const,
@@ -2408,9 +2627,14 @@ export interface ModelServiceServer extends UntypedServiceImplementation {
   removeDelta: handleUnaryCall<RemoveDeltaRequest, RemoveDeltaResponse>;
   /** Nodes only (cluster key): the two files of a delta. */
   downloadDelta: handleServerStreamingCall<DownloadDeltaRequest, DownloadDeltaResponse>;
-  /** Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. */
+  /**
+   * Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. Answers when the switch is
+   * made, which waits (at most half a minute) until the new deltas are resident where the old ones were.
+   */
   setAlias: handleUnaryCall<SetAliasRequest, SetAliasResponse>;
   listAliases: handleUnaryCall<ListAliasesRequest, ListAliasesResponse>;
+  /** Points it back at what it pointed at before the last change; once more, at what it was before that. */
+  rollBackAlias: handleUnaryCall<RollBackAliasRequest, RollBackAliasResponse>;
   removeAlias: handleUnaryCall<RemoveAliasRequest, RemoveAliasResponse>;
 }
 
@@ -2585,7 +2809,10 @@ export interface ModelServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadDeltaResponse>;
-  /** Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. */
+  /**
+   * Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. Answers when the switch is
+   * made, which waits (at most half a minute) until the new deltas are resident where the old ones were.
+   */
   setAlias(
     request: SetAliasRequest,
     callback: (error: ServiceError | null, response: SetAliasResponse) => void,
@@ -2615,6 +2842,22 @@ export interface ModelServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAliasesResponse) => void,
+  ): ClientUnaryCall;
+  /** Points it back at what it pointed at before the last change; once more, at what it was before that. */
+  rollBackAlias(
+    request: RollBackAliasRequest,
+    callback: (error: ServiceError | null, response: RollBackAliasResponse) => void,
+  ): ClientUnaryCall;
+  rollBackAlias(
+    request: RollBackAliasRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RollBackAliasResponse) => void,
+  ): ClientUnaryCall;
+  rollBackAlias(
+    request: RollBackAliasRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RollBackAliasResponse) => void,
   ): ClientUnaryCall;
   removeAlias(
     request: RemoveAliasRequest,

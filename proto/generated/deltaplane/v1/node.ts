@@ -41,6 +41,10 @@ export interface NodeServiceGenerateRequest {
   priceVersion: number;
   /** Milliseconds since the epoch, stamped by the router. */
   admittedAtMs: number;
+  /** What the base is called in price lists; copied into claims. */
+  baseName: string;
+  /** Report the prompt on the first message of an attempt without progress. */
+  echo: boolean;
 }
 
 /** The tokens of one choice that the client already has: context for what follows, neither sent nor counted again. */
@@ -64,6 +68,8 @@ export interface NodeServiceGenerateResponse {
   /** Where the delta was when the request came: slot (hot), ram (warm) or disk and farther (cold). On the first message. */
   residency: string;
   fingerprint: string;
+  /** See `echo`. */
+  prompt: TokenLogprob[];
 }
 
 export interface NodeServiceScoreRequest {
@@ -75,6 +81,7 @@ export interface NodeServiceScoreRequest {
   logprobs: number;
   priceVersion: number;
   admittedAtMs: number;
+  baseName: string;
 }
 
 export interface NodeServiceScoreResponse {
@@ -148,6 +155,8 @@ function createBaseNodeServiceGenerateRequest(): NodeServiceGenerateRequest {
     progress: [],
     priceVersion: 0,
     admittedAtMs: 0,
+    baseName: "",
+    echo: false,
   };
 }
 
@@ -182,6 +191,12 @@ export const NodeServiceGenerateRequest: MessageFns<NodeServiceGenerateRequest> 
     }
     if (message.admittedAtMs !== 0) {
       writer.uint32(80).int64(message.admittedAtMs);
+    }
+    if (message.baseName !== "") {
+      writer.uint32(90).string(message.baseName);
+    }
+    if (message.echo !== false) {
+      writer.uint32(96).bool(message.echo);
     }
     return writer;
   },
@@ -279,6 +294,22 @@ export const NodeServiceGenerateRequest: MessageFns<NodeServiceGenerateRequest> 
             message.admittedAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.baseName = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.echo = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -312,6 +343,8 @@ export const NodeServiceGenerateRequest: MessageFns<NodeServiceGenerateRequest> 
     message.progress = object.progress?.map((e) => ChoiceProgress.fromPartial(e)) || [];
     message.priceVersion = object.priceVersion ?? 0;
     message.admittedAtMs = object.admittedAtMs ?? 0;
+    message.baseName = object.baseName ?? "";
+    message.echo = object.echo ?? false;
     return message;
   },
 };
@@ -419,6 +452,7 @@ function createBaseNodeServiceGenerateResponse(): NodeServiceGenerateResponse {
     usage: undefined,
     residency: "",
     fingerprint: "",
+    prompt: [],
   };
 }
 
@@ -451,6 +485,9 @@ export const NodeServiceGenerateResponse: MessageFns<NodeServiceGenerateResponse
     }
     if (message.fingerprint !== "") {
       writer.uint32(66).string(message.fingerprint);
+    }
+    for (const v of message.prompt) {
+      TokenLogprob.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -542,6 +579,14 @@ export const NodeServiceGenerateResponse: MessageFns<NodeServiceGenerateResponse
             message.fingerprint = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.prompt.push(TokenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -567,6 +612,7 @@ export const NodeServiceGenerateResponse: MessageFns<NodeServiceGenerateResponse
     message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
     message.residency = object.residency ?? "";
     message.fingerprint = object.fingerprint ?? "";
+    message.prompt = object.prompt?.map((e) => TokenLogprob.fromPartial(e)) || [];
     return message;
   },
 };
@@ -581,6 +627,7 @@ function createBaseNodeServiceScoreRequest(): NodeServiceScoreRequest {
     logprobs: 0,
     priceVersion: 0,
     admittedAtMs: 0,
+    baseName: "",
   };
 }
 
@@ -609,6 +656,9 @@ export const NodeServiceScoreRequest: MessageFns<NodeServiceScoreRequest> = {
     }
     if (message.admittedAtMs !== 0) {
       writer.uint32(64).int64(message.admittedAtMs);
+    }
+    if (message.baseName !== "") {
+      writer.uint32(74).string(message.baseName);
     }
     return writer;
   },
@@ -690,6 +740,14 @@ export const NodeServiceScoreRequest: MessageFns<NodeServiceScoreRequest> = {
             message.admittedAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.baseName = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -719,6 +777,7 @@ export const NodeServiceScoreRequest: MessageFns<NodeServiceScoreRequest> = {
     message.logprobs = object.logprobs ?? 0;
     message.priceVersion = object.priceVersion ?? 0;
     message.admittedAtMs = object.admittedAtMs ?? 0;
+    message.baseName = object.baseName ?? "";
     return message;
   },
 };

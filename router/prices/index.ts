@@ -1,0 +1,1 @@
+export { amountOf, FREE_VERSION, priceVersionAt, type Rates, ratesOf } from "./rates.ts";
