@@ -1,6 +1,7 @@
 import { assert } from "#kernel";
 import type { LinearSite } from "../base.ts";
 import type { Checkpoint } from "../checkpoint/contract.ts";
+import { ACTIVATIONS } from "./activations.ts";
 import { attend, declareAttentionInputs, type KeyValue } from "./attention.ts";
 import { DELTA_INPUTS, declareDeltaInputs, declareDeltaTables, deltaChange } from "./delta-branch.ts";
 import { FAMILIES, type Family } from "./family.ts";
@@ -183,11 +184,3 @@ class Decoder {
     return site;
   }
 }
-
-/** QuickGelu is x · sigmoid(alpha · x): with alpha 1 it is SiLU in one node. FastGelu is the tanh form. */
-const ACTIVATIONS = {
-  silu: (graph: GraphBuilder, x: Value) => graph.fused("QuickGelu", [x], { alpha: 1 }),
-  gelu_tanh: (graph: GraphBuilder, x: Value) => graph.fused("FastGelu", [x]),
-  gelu: (graph: GraphBuilder, x: Value) => graph.fused("Gelu", [x]),
-  relu: (graph: GraphBuilder, x: Value) => graph.op("Relu", [x]),
-} as const;

@@ -54,6 +54,14 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A single number, without dimensions. */
+  integer(value: number): Value {
+    const name = `${this.#prefix}integer:${value}`;
+    const inline = new Uint8Array(BigInt64Array.of(BigInt(value)).buffer);
+    this.#initializers.set(name, { name, type: "int64", shape: [], data: { inline } });
+    return name;
+  }
+
   float(value: number): Value {
     const name = `${this.#prefix}float:${value}`;
     this.#initializers.set(name, { name, type: "float32", shape: [], data: { inline: new Uint8Array(Float32Array.of(value).buffer) } });
@@ -104,17 +112,18 @@ export class GraphBuilder {
     const branch = (make: (branch: GraphBuilder) => Value, side: string): GraphSpec => {
       const builder = new GraphBuilder(`${this.#prefix}${this.#nodes.length}.${side}.`);
       builder.output(`${builder.#prefix}result`, make(builder), "float32", undefined);
-      return builder.#spec();
+      return builder.spec();
     };
     return this.op("If", [condition], { then_branch: branch(whenTrue, "then"), else_branch: branch(whenFalse, "else") });
   }
 
   /** The encoded model. */
   finish(): Uint8Array {
-    return encodeModel(this.#spec());
+    return encodeModel(this.spec());
   }
 
-  #spec(): GraphSpec {
+  /** What has been added so far. */
+  spec(): GraphSpec {
     return { inputs: this.#inputs, outputs: this.#outputs, initializers: [...this.#initializers.values()], nodes: this.#nodes };
   }
 }

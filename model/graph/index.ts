@@ -1,5 +1,7 @@
 export { ATTENTION_INPUTS, BLOCK_TOKENS, pastNames } from "./attention.ts";
 export { buildDecoderGraph, DECODER_VALUES, type DecoderGraph } from "./decoder-graph.ts";
 export { DELTA_INPUTS, deltaTableNames } from "./delta-branch.ts";
-export { GraphBuilder } from "./graph-builder.ts";
+export { GraphBuilder, type Value } from "./graph-builder.ts";
+export type { Dimension, GraphSpec, NodeSpec } from "./onnx-model.ts";
+export { buildTrainingGraph, type Parameter, TRAINING_VALUES, type Trainable, type TrainingGraph } from "./training-graph.ts";
 export type { WeightData } from "./weight-plan.ts";

@@ -23,7 +23,7 @@ export interface InitializerSpec {
 }
 
 /** Integers must be given as bigint, since a number is a float attribute here. A graph is the branch of an `If`. */
-export type Attribute = number | bigint | readonly bigint[] | GraphSpec;
+export type Attribute = number | bigint | string | readonly bigint[] | GraphSpec;
 
 export interface NodeSpec {
   readonly type: string;
@@ -77,6 +77,7 @@ function encodeAttribute(name: string, value: Attribute): ProtobufWriter {
   const attribute = new ProtobufWriter().text(1, name);
   if (typeof value === "number") return attribute.float(2, value).integer(20, 1);
   if (typeof value === "bigint") return attribute.integer(3, value).integer(20, 2);
+  if (typeof value === "string") return attribute.text(4, value).integer(20, 3);
   if ("nodes" in value) return attribute.message(6, encodeGraph(value)).integer(20, 5);
   for (const item of value) attribute.integer(8, item);
   return attribute.integer(20, 7);
