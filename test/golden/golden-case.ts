@@ -57,7 +57,7 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 /** All tensors of a float32 safetensors file; not by our own reader, which is under test here too. */
-async function readFloats(file: string): Promise<ReadonlyMap<string, Float32Array>> {
+export async function readFloats(file: string): Promise<ReadonlyMap<string, Float32Array<ArrayBuffer>>> {
   const content = await readFile(file);
   const start = 8 + Number(content.readBigUInt64LE(0));
   const header = JSON.parse(content.toString("utf8", 8, start)) as Record<string, { data_offsets: [number, number] }>;
@@ -68,7 +68,7 @@ async function readFloats(file: string): Promise<ReadonlyMap<string, Float32Arra
         data_offsets: [begin, end],
       },
     ]) => {
-      const bytes = Uint8Array.prototype.slice.call(content, start + begin, start + end); // A copy, aligned.
+      const bytes = new Uint8Array(content.subarray(start + begin, start + end)); // A copy, aligned.
       return [name, new Float32Array(bytes.buffer)] as const;
     },
   );

@@ -12,6 +12,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   "scheduler/service": ["scheduler", "state", "proto", "kernel"],
   router: ["scheduler", "scheduler/service", "state", "proto", "kernel"],
   "node-agent": ["model", "proto", "kernel"],
+  trainer: ["state", "model", "proto", "kernel"],
 };
 /** Composition roots and what looks at the whole. */
 const FREE = new Set(["cli", "bench", "test", ""]);
