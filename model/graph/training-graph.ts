@@ -140,9 +140,9 @@ class Forward {
       graph.op("Reshape", [value, graph.op("Concat", [tokensShape, graph.integers([heads, headSize])], { axis: 0n })]);
     const [query, key, value] = this.#queryKeyValue(at, x);
     const heads = (value: Value, count: number) => graph.transpose(shaped(value, count), [0, 2, 1, 3]);
-    const queries = rotate(this.#headNorm(at, "query", heads(query, headCount)));
-    const keys = rotate(this.#headNorm(at, "key", heads(key, kvHeadCount)));
-    const values = heads(value, kvHeadCount);
+    const queries = rotate(this.#headNorm(at, "query", heads(query!, headCount)));
+    const keys = rotate(this.#headNorm(at, "key", heads(key!, kvHeadCount)));
+    const values = heads(value!, kvHeadCount);
     // Query heads that share a key head stand one below the other, so that no key is repeated.
     const stacked = graph.op("Reshape", [queries, graph.integers([0, kvHeadCount, -1, headSize])]);
     const products = graph.fused("FusedMatMul", [stacked, keys], { transB: 1n, alpha: headSize ** -0.5 });
@@ -158,14 +158,15 @@ class Forward {
     const mixed = graph.op("MatMul", [graph.op("Reshape", [shares, graph.op("Shape", [products])]), values]);
     const byHead = graph.op("Reshape", [mixed, graph.integers([0, headCount, -1, headSize])]);
     const output = graph.reshape(graph.transpose(byHead, [0, 2, 1, 3]), [-1, headCount * headSize]);
-    return this.#linears(at, [this.#family.attentionOutput], output);
+    return this.#linear(`${at}${this.#family.attentionOutput}`, output);
   }
 
-  #queryKeyValue(at: string, x: Value): [Value, Value, Value] {
+  #queryKeyValue(at: string, x: Value): readonly Value[] {
     const { headCount, kvHeadCount, headSize } = this.#checkpoint.config;
-    const fused = this.#linears(at, this.#family.queryKeyValue, x);
-    const [query, key, value] = this.#graph.split(fused, 1, [headCount * headSize, kvHeadCount * headSize, kvHeadCount * headSize]);
-    return [query!, key!, value!];
+    const { queryKeyValue } = this.#family;
+    if (queryKeyValue.length === 3) return queryKeyValue.map((module) => this.#linear(`${at}${module}`, x));
+    const fused = this.#linear(`${at}${queryKeyValue[0]}`, x);
+    return this.#graph.split(fused, 1, [headCount * headSize, kvHeadCount * headSize, kvHeadCount * headSize]);
   }
 
   #headNorm(at: string, which: "query" | "key", heads: Value): Value {
@@ -175,16 +176,10 @@ class Forward {
 
   #mlp(at: string, x: Value): Value {
     const { mlpInput, mlpOutput } = this.#family;
-    const { activation, intermediateSize } = this.#checkpoint.config;
-    const activate = ACTIVATIONS[activation];
-    let inner = this.#linears(at, mlpInput, x);
-    if (mlpInput.length === 2) {
-      const [gate, up] = this.#graph.split(inner, 1, [intermediateSize, intermediateSize]);
-      inner = this.#graph.op("Mul", [activate(this.#graph, gate!), up!]);
-    } else {
-      inner = activate(this.#graph, inner);
-    }
-    return this.#linears(at, [mlpOutput], inner);
+    const activate = ACTIVATIONS[this.#checkpoint.config.activation];
+    const [gate, up] = mlpInput.map((module) => this.#linear(`${at}${module}`, x));
+    const active = activate(this.#graph, gate!);
+    return this.#linear(`${at}${mlpOutput}`, up === undefined ? active : this.#graph.op("Mul", [active, up]));
   }
 
   #norm(name: string, x: Value): Value {
@@ -207,53 +202,31 @@ class Forward {
     return (heads) => this.#graph.fused("RotaryEmbedding", [heads, this.#graph.integers([0]), ...tables]);
   }
 
-  /** Linears that share their input: x [N, inputSize] to [N, Σ outputSize]. */
-  #linears(at: string, modules: readonly string[], x: Value): Value {
-    const names = modules.map((module) => `${at}${module}`);
-    const parts = this.#full ? names.map((name) => this.#linear([name], x)) : [this.#linear(names, x)];
-    const base = parts.length === 1 ? parts[0]! : this.#graph.op("Concat", parts, { axis: 1n });
-    if (!names.some((name) => this.#sites.has(name))) return base;
-    return this.#graph.op("Add", [base, this.#deltaChange(names, x)]);
-  }
-
-  #linear(names: readonly string[], x: Value): Value {
-    const weight = this.#weight(...names.map((name) => `${name}.weight`));
+  /** x [N, inputSize] to [N, outputSize]. */
+  #linear(module: string, x: Value): Value {
+    const weight = this.#weight(`${module}.weight`);
     const outIn = this.#family.weightOrder === "out_in";
     const product = outIn ? this.#graph.fused("FusedMatMul", [x, weight], { transB: 1n }) : this.#graph.op("MatMul", [x, weight]);
-    if (!this.#frozen.has(`${names[0]}.bias`)) return product;
-    return this.#graph.op("Add", [product, this.#weight(...names.map((name) => `${name}.bias`))]);
+    const changed = this.#changed(module, x, product);
+    return this.#frozen.has(`${module}.bias`) ? this.#graph.op("Add", [changed, this.#weight(`${module}.bias`)]) : changed;
   }
 
-  /** What the trained deltas add: [N, Σ outputSize], zeros for linears without one. */
-  #deltaChange(names: readonly string[], x: Value): Value {
-    const changes = names.map((name) => {
-      const site = this.#sites.get(name);
-      if (!site) return this.#zeros(x, this.#outputSize(name));
-      const a = this.#parameter(`${name}.lora_A`, [site.rank, site.linear.inputSize]);
-      const b = this.#parameter(`${name}.lora_B`, [site.linear.outputSize, site.rank]);
-      const ranks = this.#graph.fused("FusedMatMul", [x, a], { transB: 1n });
-      return this.#graph.fused("FusedMatMul", [ranks, b], { transB: 1n, alpha: site.scale });
-    });
-    return changes.length === 1 ? changes[0]! : this.#graph.op("Concat", changes, { axis: 1n });
+  /** `product` with what the linear's trained delta adds, if it has one. */
+  #changed(module: string, x: Value, product: Value): Value {
+    const site = this.#sites.get(module);
+    if (!site) return product;
+    const a = this.#parameter(`${module}.lora_A`, [site.rank, site.linear.inputSize]);
+    const b = this.#parameter(`${module}.lora_B`, [site.linear.outputSize, site.rank]);
+    const ranks = this.#graph.fused("FusedMatMul", [x, a], { transB: 1n });
+    return this.#graph.op("Gemm", [ranks, b, product], { transB: 1n, alpha: site.scale });
   }
 
-  /** [N, size] */
-  #zeros(x: Value, size: number): Value {
-    const rows = this.#graph.op("Gather", [this.#graph.op("Shape", [x]), this.#graph.integers([0])], { axis: 0n });
-    return this.#graph.op("ConstantOfShape", [this.#graph.op("Concat", [rows, this.#graph.integers([size])], { axis: 0n })]);
-  }
-
-  #outputSize(module: string): number {
-    const site = this.#checkpoint.info.linears.find((linear) => linear.module === module);
-    assert(site, `${module} is a linear layer of the base`);
-    return site.outputSize;
-  }
-
-  /** A tensor of the checkpoint, or several stacked: a constant, or a parameter where everything is learned. */
-  #weight(...names: readonly string[]): Value {
-    if (!this.#full) return this.#frozen.stored(...names);
-    assert(names.length === 1, "a learned tensor stands alone");
-    return this.#parameter(names[0]!, this.#checkpoint.tensors.get(names[0]!)!.shape);
+  /** A tensor of the checkpoint: a constant, or a parameter where everything is learned. */
+  #weight(name: string): Value {
+    if (!this.#full) return this.#frozen.stored(name);
+    const tensor = this.#checkpoint.tensors.get(name);
+    assert(tensor, `an opened checkpoint has all tensors of its architecture, but not ${name}`);
+    return this.#parameter(name, tensor.shape);
   }
 
   #parameter(name: string, shape: readonly number[]): Value {

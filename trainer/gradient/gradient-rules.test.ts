@@ -40,6 +40,12 @@ const CASES: Readonly<Record<string, Case>> = {
     output: [2, 3, 5],
   },
   "FusedMatMul, both turned": { inputs: { x: [4, 3], y: [5, 4] }, make: (g) => g.fused("FusedMatMul", ["x", "y"], turn), output: [3, 5] },
+  "Gemm, a product added to a table": {
+    inputs: { x: [3, 4], y: [5, 4], z: [3, 5] },
+    make: (g) => g.op("Gemm", ["x", "y", "z"], { transB: 1n, alpha: 2 }),
+    output: [3, 5],
+  },
+  "Gemm, with a row added": { inputs: { x: [3, 4], y: [4, 5], z: [5] }, make: (g) => g.op("Gemm", ["x", "y", "z"]), output: [3, 5] },
   Reshape: { inputs: { x: [2, 6] }, make: (g) => g.reshape("x", [0, 3, -1]), output: [2, 3, 2] },
   Transpose: { inputs: { x: [2, 3, 4] }, make: (g) => g.transpose("x", [2, 0, 1]), output: [4, 2, 3] },
   "Split, one part unused": { inputs: { x: [2, 5] }, make: (g) => g.split("x", 1, [2, 3])[1]!, output: [2, 3] },

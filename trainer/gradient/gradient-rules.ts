@@ -30,6 +30,8 @@ export const GRADIENT_RULES: Readonly<Record<string, GradientRule>> = {
     ),
   MatMul: product,
   FusedMatMul: product,
+  /** Y = α · op(A) · op(B) + C */
+  Gemm: (step) => [...product(step), sumTo(step, 2, only(step))],
   Reshape: ({ graph, node, gradients }) => [graph.op("Reshape", [gradients[0]!, graph.op("Shape", [node.inputs[0]!])])],
   Transpose({ graph, node, gradients }) {
     const order = (node.attributes["perm"] as readonly bigint[]).map(Number);

@@ -67,6 +67,7 @@ const RULES: Readonly<Record<string, ShapeRule>> = {
   Equal: broadcast,
   MatMul: product,
   FusedMatMul: product,
+  Gemm: product,
   LayerNormalization: normalised,
   SimplifiedLayerNormalization: normalised,
   Shape: ({ inputs }) => [[inputs[0]!.length]],
