@@ -71,7 +71,7 @@ export interface Page {
   readonly values: ReadonlyMap<string, string>;
 }
 
-/** Adds `amount`, which may be negative, to a counter that starts at 0 and holds 64 bits. */
+/** Adds `amount`, which may be negative, to a counter that starts at 0 and holds 64 bits: a change that would leave them is a Fault. */
 export interface CounterChange {
   readonly group: string;
   readonly name: string;
@@ -85,9 +85,10 @@ export interface BookChange {
   readonly basedOn: number;
   /** Appended. At least one: a change without a line could not be told from its repetition. */
   readonly lines: readonly Line[];
+  /** What is new in the book's state. Keys that grow with time cost a store on disk the least: those of one commit lie together. */
   readonly values: ReadonlyMap<string, string>;
   readonly counters: readonly CounterChange[];
-  /** Takes of {@link Meters} under the account of the book's name that end with this change; those unknown are ignored. */
+  /** Takes of {@link Meters}, under the account of the book's name, whose holds end with this change; those unknown are ignored. */
   readonly releases: readonly string[];
 }
 
@@ -103,7 +104,7 @@ export interface Journal {
   read(asks: readonly { readonly book: string; readonly keys: readonly string[] }[]): Promise<readonly Page[]>;
   /** One outcome per change, in order, each book on its own. Durable when it resolves. No book may appear twice. */
   commit(changes: readonly BookChange[]): Promise<readonly Committed[]>;
-  /** At most `count` lines from position `from` (1 is the first). */
+  /** The `count` lines, fewer only where the book ends, from position `from` (1 is the first). */
   lines(book: string, from: number, count: number): Promise<readonly StoredLine[]>;
   /** The counters of each group, in order; an unknown group is empty. */
   counters(book: string, groups: readonly string[]): Promise<readonly ReadonlyMap<string, bigint>[]>;
@@ -113,7 +114,10 @@ export interface Journal {
   books(): Promise<readonly string[]>;
 }
 
-/** What a request draws from one bucket, which holds `limit` and refills evenly, from empty to full in `windowMs`. */
+/**
+ * What a request draws from one bucket of its account, which holds `limit` and refills evenly, from empty to full in
+ * `windowMs`. Whole numbers from 0; `bucket.ts` has the arithmetic.
+ */
 export interface Draw {
   readonly meter: string;
   readonly amount: number;
@@ -131,7 +135,10 @@ export interface HoldAsk {
 
 export interface TakeAsk {
   readonly account: string;
-  /** Of the request. The same id again, while it is live, gives the first answer and takes nothing. */
+  /**
+   * Of the request. The same id again, while it is live, gives the first answer and takes nothing. Once it is settled it
+   * is free; a hold that then takes the place of one that still stays counts alone.
+   */
   readonly id: string;
   readonly draws: readonly Draw[];
   /** How many takes of the account may be live at once. */
@@ -143,14 +150,16 @@ export interface TakeAsk {
 
 export interface MeterState {
   readonly meter: string;
+  /** In whole tokens; below zero when more was used than drawn. */
   readonly left: number;
   /** Until the bucket is full again. */
   readonly fullInMs: Millis;
 }
 
 export type Take =
+  /** One state per draw, in order, after it; what is left of the budget when there is a hold. */
   | { readonly kind: "taken"; readonly meters: readonly MeterState[]; readonly budgetLeft: bigint | undefined }
-  /** `what` is a meter's name, `live` or `budget`; without `waitMs`, waiting does not help. Nothing was taken. */
+  /** `what` is a meter's name, `live` or `budget`; without `waitMs`, waiting does not help. Nothing was taken; the states are those of now. */
   | { readonly kind: "short"; readonly what: string; readonly waitMs: Millis | undefined; readonly meters: readonly MeterState[] };
 
 /** Limits shared by all routers, by the store's own time. */
@@ -158,8 +167,9 @@ export interface Meters {
   /** Everything that is asked for, or nothing; the first that is short, in the order live, draws, budget, is told. */
   take(ask: TakeAsk): Promise<Take>;
   /**
-   * Ends a take. Of each draw, what was not `used` goes back (what was used beyond it is drawn, below zero if need be).
-   * A hold that `stays` waits for {@link BookChange.releases}, so that money is never neither held nor spent. Idempotent.
+   * Ends a take. Of each draw, what was not `used` goes back (what was used beyond it is drawn, below zero if need be);
+   * a meter that is not named was not used. A hold that `stays` waits for {@link BookChange.releases}, so that money is
+   * never neither held nor spent. A take that is not live, also one that was settled, is left as it is.
    */
   settle(account: string, id: string, used: Readonly<Record<string, number>>, hold: "ends" | "stays"): Promise<void>;
   /** The live takes of an account, and the sum of all its holds. */
@@ -167,7 +177,10 @@ export interface Meters {
 }
 
 export type Lease =
-  /** `epoch` grows with every change of holder, for ever: what an earlier holder still sends can be told by it. */
+  /**
+   * `epoch` grows by one with every change of holder, for ever: what an earlier holder still sends can be told by it. A
+   * lease that ran out or was given back has no holder, so that who takes it again gets a new epoch.
+   */
   { readonly kind: "held"; readonly epoch: number } | { readonly kind: "taken"; readonly holder: string; readonly leftMs: Millis };
 
 /** At most one holder of a name at a time, by the store's own time. */
@@ -197,8 +210,8 @@ export interface Answers {
     readonly holder: string;
     readonly termMs: Millis;
   }): Promise<Begun>;
-  /** Keeps the answer for `keepMs`. Does nothing unless `holder` began it. */
+  /** Keeps the answer for `keepMs`. Does nothing unless `holder` is at it: not once its term is over, nor a second time. */
   finish(account: string, key: string, holder: string, answer: string, keepMs: Millis): Promise<void>;
-  /** Forgets what `holder` began. */
+  /** Forgets what `holder` is at; does nothing to what is done. */
   abandon(account: string, key: string, holder: string): Promise<void>;
 }

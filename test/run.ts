@@ -2,11 +2,15 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { installRedis } from "./redis-installation.ts";
 
-/** `npm test`: every test of the repository, then one line that says how many. Arguments go to vitest: `npm test -- router`. */
+/** `npm test`: what tests need, every test of the repository, then one line that says how many. Arguments go to vitest: `npm test -- router`. */
 const vitest = join(import.meta.dirname, "../node_modules/vitest/vitest.mjs");
 const scratch = mkdtempSync(join(tmpdir(), "deltaplane-tests-"));
 const report = join(scratch, "report.json");
+
+const redis = installRedis();
+if (redis !== undefined) console.log(redis);
 
 const args = [vitest, "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)];
 const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });

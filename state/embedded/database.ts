@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { Fault } from "#kernel";
+import { Fault, KIB, MIB } from "#kernel";
 import { MIGRATIONS, migrate } from "./schema.ts";
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
@@ -14,8 +14,9 @@ export class Database implements Disposable {
     this.#database = attempt(`cannot open the store ${file}`, () => new DatabaseSync(file, { timeout: BUSY_MS_MAX }));
     try {
       this.attempt(() => {
-        // Write-ahead, and every commit reaches the disk: what a ledger acknowledged survives a power cut.
+        // Write-ahead, and every commit reaches the disk: what a journal acknowledged survives a power cut.
         this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+        this.#database.exec(`PRAGMA cache_size = -${CACHE_BYTES_MAX / KIB};`);
         this.transaction(() => migrate(this.#database, MIGRATIONS));
       });
     } catch (error) {
@@ -32,16 +33,17 @@ export class Database implements Disposable {
     return this.attempt(() => this.#prepare(sql).get(...values));
   }
 
-  run(sql: string, ...values: SQLInputValue[]): void {
-    this.attempt(() => this.#prepare(sql).run(...values));
+  /** How many rows it changed. */
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return this.attempt(() => Number(this.#prepare(sql).run(...values).changes));
   }
 
   /** All of `work` or nothing. Durable when it returns. */
   transaction<T>(work: () => T): T {
-    this.attempt(() => this.#database.exec("BEGIN IMMEDIATE"));
+    this.run("BEGIN IMMEDIATE");
     try {
       const result = work();
-      this.attempt(() => this.#database.exec("COMMIT"));
+      this.run("COMMIT");
       return result;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
@@ -49,8 +51,13 @@ export class Database implements Disposable {
     }
   }
 
-  attempt<T>(work: () => T): T {
+  /** @throws Fault store_unreachable */
+  checkOpen(): void {
     if (!this.#database.isOpen) throw new Fault("store_unreachable", "the store is closed");
+  }
+
+  attempt<T>(work: () => T): T {
+    this.checkOpen();
     return attempt("the store does not answer", work);
   }
 
@@ -66,6 +73,9 @@ export class Database implements Disposable {
     return statement;
   }
 }
+
+/** Pages in memory: a commit reads and writes the present state of requests and sums all over a book. */
+const CACHE_BYTES_MAX = 64 * MIB;
 
 /** Another process may hold the file's write lock for a moment. */
 const BUSY_MS_MAX = 5_000;

@@ -1,11 +1,9 @@
-import { Fault, KIB } from "#kernel";
+import { Fault } from "#kernel";
 import type { Put, RecordChange, Records, Versioned } from "../contract.ts";
+import { encodeRecord } from "../limits.ts";
 import type { Database, Row } from "./database.ts";
 import { RecordWatch } from "./record-watch.ts";
 
-/** A record is a small value; files and weights live elsewhere. */
-const VALUE_BYTES_MAX = 256 * KIB;
-const KEY_LENGTH_MAX = 512;
 /** Sorts after every character that a key can hold. */
 const LAST_CHARACTER = "\u{10ffff}";
 
@@ -24,7 +22,7 @@ export class EmbeddedRecords implements Records {
   }
 
   async putIf(key: string, value: unknown, version: number | undefined): Promise<Put> {
-    const text = encode(key, value);
+    const text = encodeRecord(key, value);
     return this.#change(key, version, (next) => {
       const upsert =
         "INSERT INTO records (key, value, version) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value, version = excluded.version";
@@ -88,17 +86,4 @@ export class EmbeddedRecords implements Records {
 
 function versioned(row: Row): Versioned {
   return { key: row["key"] as string, value: JSON.parse(row["value"] as string), version: row["version"] as number };
-}
-
-function encode(key: string, value: unknown): string {
-  if (key === "" || key.length > KEY_LENGTH_MAX)
-    throw new Fault("parameter_invalid", `a record's key has 1 to ${KEY_LENGTH_MAX} characters, not ${key.length}`, {
-      detail: { field: "key" },
-    });
-  const text = JSON.stringify(value) as string | undefined;
-  if (text === undefined) throw new Fault("parameter_invalid", `the value of ${key} is not JSON`, { detail: { field: "value" } });
-  const sizeBytes = Buffer.byteLength(text);
-  if (sizeBytes > VALUE_BYTES_MAX)
-    throw new Fault("message_too_large", `the value of ${key} has ${sizeBytes} bytes; ${VALUE_BYTES_MAX} are allowed`);
-  return text;
 }

@@ -64,6 +64,82 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE TRIGGER postings_stay BEFORE UPDATE ON postings BEGIN SELECT RAISE(ABORT, 'postings are append-only'); END;
       CREATE TRIGGER postings_remain BEFORE DELETE ON postings BEGIN SELECT RAISE(ABORT, 'postings are append-only'); END;`,
   },
+  {
+    name: "books",
+    sql: `
+      -- The ledger's logic left the store. Nothing was ever released with these tables.
+      DROP TABLE claims;
+      DROP TABLE requests;
+      DROP TABLE postings;
+
+      CREATE TABLE books (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        position INTEGER NOT NULL,
+        hash TEXT NOT NULL
+      ) STRICT;
+
+      CREATE TABLE lines (
+        book INTEGER NOT NULL REFERENCES books (id),
+        position INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        PRIMARY KEY (book, position)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TRIGGER lines_stay BEFORE UPDATE ON lines BEGIN SELECT RAISE(ABORT, 'lines are append-only'); END;
+      CREATE TRIGGER lines_remain BEFORE DELETE ON lines BEGIN SELECT RAISE(ABORT, 'lines are append-only'); END;
+
+      CREATE TABLE book_values (
+        book INTEGER NOT NULL REFERENCES books (id),
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (book, key)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE counters (
+        book INTEGER NOT NULL REFERENCES books (id),
+        group_name TEXT NOT NULL,
+        name TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (book, group_name, name)
+      ) STRICT, WITHOUT ROWID;`,
+  },
+  {
+    name: "leases",
+    sql: `
+      -- Rows stay when a lease ends: the epoch goes on from where it was.
+      CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        ends_at INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;`,
+  },
+  {
+    name: "answers",
+    sql: `
+      CREATE TABLE answers (
+        id INTEGER PRIMARY KEY,
+        account TEXT NOT NULL,
+        key TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        holder TEXT NOT NULL,
+        -- NULL while somebody is at it.
+        answer TEXT,
+        size_bytes INTEGER NOT NULL,
+        ends_at INTEGER NOT NULL,
+        UNIQUE (account, key)
+      ) STRICT;
+      CREATE INDEX answers_by_end ON answers (ends_at);
+
+      -- One row: the sum of their sizes.
+      CREATE TABLE answers_size (bytes INTEGER NOT NULL) STRICT;
+      INSERT INTO answers_size VALUES (0);
+      CREATE TRIGGER answers_come AFTER INSERT ON answers BEGIN UPDATE answers_size SET bytes = bytes + NEW.size_bytes; END;
+      CREATE TRIGGER answers_change AFTER UPDATE OF size_bytes ON answers
+        BEGIN UPDATE answers_size SET bytes = bytes + NEW.size_bytes - OLD.size_bytes; END;
+      CREATE TRIGGER answers_go AFTER DELETE ON answers BEGIN UPDATE answers_size SET bytes = bytes - OLD.size_bytes; END;`,
+  },
 ];
 
 /** Brings a database, new or old, to the last step. Call it in a transaction. */
