@@ -1,11 +1,17 @@
 import { benchEngine } from "./engine.ts";
+import { benchLedger } from "./ledger.ts";
 import type { Bench } from "./report.ts";
 import { benchRouter } from "./router.ts";
 import { benchServe } from "./serve.ts";
 
 export { recordReport } from "./recorder.ts";
-export type { Bench, BenchOptions, BenchReport, BenchRow } from "./report.ts";
+export { type Bench, type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
 export { formatReport, printReport } from "./table.ts";
 
 /** `deltaplane bench NAME`. The names and the keys of each summary are promised in the interfaces. */
-export const benches: Readonly<Record<string, Bench>> = { engine: benchEngine, serve: benchServe, router: benchRouter };
+export const benches: Readonly<Record<string, Bench>> = {
+  engine: benchEngine,
+  serve: benchServe,
+  router: benchRouter,
+  ledger: benchLedger,
+};

@@ -13,7 +13,7 @@ const WRITER = `
   const { startClaimOutbox, systemClock } = await import(${JSON.stringify(join(import.meta.dirname, "index.ts"))});
   const outbox = await startClaimOutbox({ clock: systemClock }, { file: process.argv[1], deliver: async () => { throw new Error("away"); } });
   const usage = { promptTokens: 1, cachedTokens: 0, completionTokens: 1 };
-  const who = { attempt: 1, tenantId: "acme", baseDigest: "b", priceVersion: 1, outcome: "completed", admittedAt: 0 };
+  const who = { attempt: 1, tenantId: "acme", baseDigest: "b", baseName: "demo-base", priceVersion: 1, outcome: "completed", admittedAt: 0 };
   let next = 0;
   const write = async () => {
     for (;;) {

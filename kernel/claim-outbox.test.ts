@@ -17,7 +17,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 function claim(requestId: string): Claim {
   const usage = { promptTokens: 3, cachedTokens: 0, completionTokens: 5 };
-  const who = { tenantId: asTenantId("acme"), baseDigest: asBaseDigest("b".repeat(64)) };
+  const who = { tenantId: asTenantId("acme"), baseDigest: asBaseDigest("b".repeat(64)), baseName: "demo-base" };
   return { requestId: asRequestId(requestId), attempt: 1, ...who, priceVersion: 1, usage, outcome: "completed", admittedAt: 1000 };
 }
 

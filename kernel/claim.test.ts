@@ -28,6 +28,7 @@ describe("folding claims", () => {
       attempt,
       tenantId: asTenantId("acme"),
       baseDigest: asBaseDigest("base"),
+      baseName: "demo-base",
       priceVersion: 1,
       usage: { promptTokens: 3, cachedTokens: 0, completionTokens },
       outcome,

@@ -16,3 +16,4 @@ export * from "./snapshot.ts";
 export * from "./system.ts";
 export * from "./units.ts";
 export * from "./virtual-clock.ts";
+export * from "./virtual-token-counter.ts";

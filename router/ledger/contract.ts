@@ -68,13 +68,15 @@ export interface Charge {
 /**
  * Merges claims by field-wise maximum per request id and charges only the difference. Commutative, associative,
  * idempotent: claims may come in any order, any number of times, from router and node, through any router, before and
- * after a crash. What was charged is never lowered but by a {@link Correction}.
+ * after a crash. What was charged is never lowered but by a {@link Correction}, or by a claim that tells that prompt tokens
+ * were cached.
  */
 export interface Ledger {
   /**
    * Durable when it resolves; on a fault some tenants' claims may be posted and others not, so post them all again.
-   * Tenant, base, price version and time of admission are those of the first claim of a request; key, project, model and
-   * delta those of the first claim that names them. The router's last claim of a request ends its hold.
+   * A request is its tenant's: all of its claims name the same one. Base, price version and time of admission are those of
+   * its first claim; key, project, model and delta those of the first claim that names them. The router's last claim of a
+   * request ends its hold.
    *
    * @throws Fault parameter_invalid for a count that is no whole number from 0, or a price version that does not exist;
    * nothing of the batch is posted.

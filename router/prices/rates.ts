@@ -20,7 +20,11 @@ export function priceVersionAt(view: CatalogView, plan: string, now: Millis): nu
   let current: PriceRecord | undefined;
   for (const price of view.all("price")) {
     if (price.plan !== plan || price.effectiveFrom > now) continue;
-    if (!current || price.effectiveFrom > current.effectiveFrom || (price.effectiveFrom === current.effectiveFrom && price.version > current.version))
+    if (
+      !current ||
+      price.effectiveFrom > current.effectiveFrom ||
+      (price.effectiveFrom === current.effectiveFrom && price.version > current.version)
+    )
       current = price;
   }
   return current?.version ?? FREE_VERSION;
@@ -34,7 +38,7 @@ export function ratesOf(price: PriceRecord | undefined, baseName: string): Rates
 }
 
 /** Exact: whole tokens times whole nano-dollars. */
-export function amountOf(rates: Rates, usage: Usage): NanoUsd {
+export function amountOf(rates: Omit<Rates, "training">, usage: Usage): NanoUsd {
   const computed = BigInt(usage.promptTokens - usage.cachedTokens);
   return computed * rates.prompt + BigInt(usage.cachedTokens) * rates.cached + BigInt(usage.completionTokens) * rates.completion;
 }

@@ -1,0 +1,173 @@
+import { assert } from "./assert.ts";
+import type { Tokens } from "./units.ts";
+
+/** What a token of each kind costs the one it is computed for. */
+export interface TokenWeights {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** As in the paper: an output token takes a step of its own, an input token shares one with its whole prompt. */
+export const TOKEN_WEIGHTS: TokenWeights = { input: 1, output: 2 };
+
+/** Far below 2^53, so that every sum stays exact; at 10^6 weighted tokens a second it is reached after 13 days. */
+const REBASE_AT = 2 ** 40;
+
+/** Below this it is not worth looking for who may be forgotten. */
+const SWEEP_SIZE_MIN = 64;
+
+interface Account<T> {
+  readonly tenant: T;
+  counter: number;
+  waiting: number;
+  running: number;
+  /** Which of all starts was its last. */
+  lastStart: number;
+}
+
+/**
+ * Virtual Token Counter (Sheng et al. 2024, arXiv 2401.00588): who is next. A tenant's counter holds the weighted tokens
+ * that were computed for it; the next to be served is the tenant with the smallest counter among those that are
+ * backlogged, that is, have work waiting. Whoever becomes backlogged starts at least at the minimum of those that are:
+ * idle time is no credit.
+ *
+ * For two tenants that stay backlogged the counters differ by at most U = max(w_in · L_in, w_out · M), where L_in is the
+ * largest input and M the most output that is under way at once, and so what they are given meanwhile differs by at most
+ * 2 U. Pure: the same calls give the same answers. Memory is that of the tenants with work, and of those served a little more
+ * than the present minimum.
+ */
+export class VirtualTokenCounter<T> {
+  readonly #weights: TokenWeights;
+  readonly #rebaseAt: number;
+  readonly #accounts = new Map<T, Account<T>>();
+  /** In the order in which they became so. */
+  readonly #backlogged = new Set<Account<T>>();
+  /** Whoever was served last: where newcomers start when nobody is backlogged. */
+  #last: Account<T> | undefined;
+  #starts = 0;
+  #sweepAtSize = SWEEP_SIZE_MIN;
+
+  constructor(options: { readonly weights?: TokenWeights; readonly rebaseAt?: number } = {}) {
+    this.#weights = options.weights ?? TOKEN_WEIGHTS;
+    this.#rebaseAt = options.rebaseAt ?? REBASE_AT;
+  }
+
+  /** How many tenants are remembered. */
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  /** One more piece of the tenant's work waits. */
+  arrived(tenant: T): void {
+    const account = this.#account(tenant);
+    if (account.waiting++ > 0) return;
+    account.counter = Math.max(account.counter, this.#floor());
+    this.#backlogged.add(account);
+  }
+
+  /** A piece that waited was given up; it costs nothing. */
+  withdrawn(tenant: T): void {
+    this.#leave(this.#known(tenant));
+  }
+
+  /**
+   * Whose turn it is; undefined when nobody waits, but those who are `passed` over. Among equals it is whoever was served
+   * longest ago: who has just come starts beside those who never stop asking, and goes first.
+   */
+  next(passed?: ReadonlySet<T>): T | undefined {
+    let next: Account<T> | undefined;
+    for (const account of this.#backlogged) {
+      if ((!next || before(account, next)) && !passed?.has(account.tenant)) next = account;
+    }
+    return next?.tenant;
+  }
+
+  /** A piece that waited begins to be computed. */
+  started(tenant: T, inputTokens: Tokens): void {
+    const account = this.#known(tenant);
+    account.running++;
+    account.lastStart = ++this.#starts;
+    account.counter += inputTokens * this.#weights.input;
+    this.#last = account;
+    this.#leave(account);
+    if (account.counter >= this.#rebaseAt) this.#rebase();
+  }
+
+  /** It has been given so many more tokens. */
+  produced(tenant: T, outputTokens: Tokens): void {
+    this.#known(tenant).counter += outputTokens * this.#weights.output;
+  }
+
+  /** The input turned out to be so much larger than was said at the start, or smaller when negative. */
+  corrected(tenant: T, inputTokens: Tokens): void {
+    const account = this.#known(tenant);
+    account.counter = Math.max(0, account.counter + inputTokens * this.#weights.input);
+  }
+
+  /** A piece that was computed has ended. */
+  ended(tenant: T): void {
+    const account = this.#known(tenant);
+    assert(account.running > 0, "more work ended than was started");
+    account.running--;
+    this.#forget(account);
+  }
+
+  /** Undefined for a tenant that starts wherever the others are. */
+  counterOf(tenant: T): number | undefined {
+    return this.#accounts.get(tenant)?.counter;
+  }
+
+  #account(tenant: T): Account<T> {
+    const known = this.#accounts.get(tenant);
+    if (known) return known;
+    if (this.#accounts.size >= this.#sweepAtSize) this.#sweep();
+    const account = { tenant, counter: 0, waiting: 0, running: 0, lastStart: 0 };
+    this.#accounts.set(tenant, account);
+    return account;
+  }
+
+  #known(tenant: T): Account<T> {
+    const account = this.#accounts.get(tenant);
+    assert(account, "no work of this tenant waits or runs");
+    return account;
+  }
+
+  #leave(account: Account<T>): void {
+    assert(account.waiting > 0, "more work left the queue than was in it");
+    if (--account.waiting === 0) this.#backlogged.delete(account);
+    this.#forget(account);
+  }
+
+  /** Where whoever becomes backlogged now starts at least. */
+  #floor(): number {
+    let floor = Number.POSITIVE_INFINITY;
+    for (const { counter } of this.#backlogged) floor = Math.min(floor, counter);
+    return floor === Number.POSITIVE_INFINITY ? (this.#last?.counter ?? 0) : floor;
+  }
+
+  /** An idle tenant that would start at the floor anyway need not be remembered. */
+  #forget(account: Account<T>, floor?: number): void {
+    if (account.waiting > 0 || account.running > 0) return;
+    if (account.counter <= (floor ?? this.#floor())) this.#accounts.delete(account.tenant);
+  }
+
+  /** Forgets who was overtaken since it became idle. Costs each newcomer a constant, spread out. */
+  #sweep(): void {
+    const floor = this.#floor();
+    for (const account of this.#accounts.values()) this.#forget(account, floor);
+    this.#sweepAtSize = Math.max(SWEEP_SIZE_MIN, 2 * this.#accounts.size);
+  }
+
+  /** Takes from all counters what they have in common: only their differences mean anything. */
+  #rebase(): void {
+    const all = new Set(this.#accounts.values());
+    if (this.#last) all.add(this.#last);
+    let base = Number.POSITIVE_INFINITY;
+    for (const { counter } of all) base = Math.min(base, counter);
+    for (const account of all) account.counter -= base;
+  }
+}
+
+function before<T>(one: Account<T>, other: Account<T>): boolean {
+  return one.counter < other.counter || (one.counter === other.counter && one.lastStart < other.lastStart);
+}

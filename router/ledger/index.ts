@@ -1,0 +1,14 @@
+export { type BookTotals, readLines, readTotals } from "./book-totals.ts";
+export {
+  type Charge,
+  type Correction,
+  type Ledger,
+  type PostedCorrection,
+  spentCounter,
+  type UsageDimension,
+  type UsageQuery,
+  type UsageRow,
+} from "./contract.ts";
+export { createLedger, type LedgerDeps, type LedgerEvents } from "./ledger.ts";
+export { CLUSTER_BOOK, type NodeHours, type NodeHoursDeps, type NodeHoursOptions, readNodeHours, startNodeHours } from "./node-hours.ts";
+export { type Difference, type Recount, type RecountInput, type RecountPrices, recountBook } from "./recount.ts";
