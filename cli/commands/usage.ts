@@ -1,13 +1,19 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { BillingServiceService, UsageDimension, type UsageRow } from "#proto";
 import { withConnection } from "../connection.ts";
-import { type Column, printRows } from "../output.ts";
+import { instant } from "../instant.ts";
+import { type Column, formatTime, printRows } from "../output.ts";
 
 const DIMENSIONS = {
-  tenant: { wire: UsageDimension.USAGE_DIMENSION_TENANT, column: { title: "tenant", value: (row: UsageRow) => row.tenantId } },
-  model: { wire: UsageDimension.USAGE_DIMENSION_MODEL, column: { title: "model", value: (row: UsageRow) => row.model } },
-  key: { wire: UsageDimension.USAGE_DIMENSION_KEY, column: { title: "key", value: (row: UsageRow) => row.keyId } },
-  day: { wire: UsageDimension.USAGE_DIMENSION_DAY, column: { title: "day", value: (row: UsageRow) => row.day } },
+  tenant: { wire: UsageDimension.USAGE_DIMENSION_TENANT, value: (row: UsageRow) => row.tenantId },
+  model: { wire: UsageDimension.USAGE_DIMENSION_MODEL, value: (row: UsageRow) => row.model },
+  key: { wire: UsageDimension.USAGE_DIMENSION_KEY, value: (row: UsageRow) => row.keyId },
+  day: { wire: UsageDimension.USAGE_DIMENSION_DAY, value: (row: UsageRow) => row.day },
+  hour: { wire: UsageDimension.USAGE_DIMENSION_HOUR, value: (row: UsageRow) => formatTime(row.startMs) },
+  minute: { wire: UsageDimension.USAGE_DIMENSION_MINUTE, value: (row: UsageRow) => formatTime(row.startMs) },
+  project: { wire: UsageDimension.USAGE_DIMENSION_PROJECT, value: (row: UsageRow) => row.projectId },
+  base: { wire: UsageDimension.USAGE_DIMENSION_BASE, value: (row: UsageRow) => row.base },
+  price: { wire: UsageDimension.USAGE_DIMENSION_PRICE_VERSION, value: (row: UsageRow) => row.priceVersion },
 } as const;
 type Dimension = keyof typeof DIMENSIONS;
 
@@ -16,36 +22,37 @@ const SUMS: readonly Column<UsageRow>[] = [
   { title: "prompt tokens", value: (row) => row.promptTokens, align: "right" },
   { title: "cached tokens", value: (row) => row.cachedTokens, align: "right" },
   { title: "completion tokens", value: (row) => row.completionTokens, align: "right" },
+  { title: "usd", value: (row) => row.amountUsd, align: "right" },
 ];
+
+interface UsageOptions {
+  readonly by: readonly Dimension[];
+  readonly since: number;
+  readonly until: number;
+  readonly tenant?: string;
+}
 
 export function addUsageCommand(program: Command): void {
   program
     .command("usage")
-    .description("what was consumed, from the ledger")
-    .option("--by <dimensions>", "tenant,model,key,day", dimensions, ["tenant", "model"] as Dimension[])
+    .description("what was consumed and charged, from the ledger")
+    .option("--by <dimensions>", Object.keys(DIMENSIONS).join(","), dimensions, ["tenant", "model"] as const)
     .option("--since <when>", "a date, or 7d, 24h, 30m", instant, 0)
-    .action((options: { by: Dimension[]; since: number }, command: Command) =>
+    .option("--until <when>", "likewise", instant, 0)
+    .option("--tenant <id>", "only this tenant's")
+    .action((options: UsageOptions, command: Command) =>
       withConnection(command, async ({ channel, output, signal }) => {
-        const request = { by: options.by.map((name) => DIMENSIONS[name].wire), sinceMs: options.since, untilMs: 0 };
+        const { since: sinceMs, until: untilMs, tenant: tenantId = "" } = options;
+        const request = { by: options.by.map((name) => DIMENSIONS[name].wire), sinceMs, untilMs, tenantId };
         const { rows } = await channel.unary(BillingServiceService.getUsage, request, { signal });
-        printRows(output, rows, [...options.by.map((name) => DIMENSIONS[name].column), ...SUMS]);
+        printRows(output, rows, [...options.by.map((name) => ({ title: name, value: DIMENSIONS[name].value })), ...SUMS]);
       }),
     );
 }
 
-function dimensions(text: string): Dimension[] {
+function dimensions(text: string): readonly Dimension[] {
   return text.split(",").map((name) => {
-    if (!(name in DIMENSIONS)) throw new InvalidArgumentError(`${name} is none of ${Object.keys(DIMENSIONS).join(", ")}`);
+    if (!Object.hasOwn(DIMENSIONS, name)) throw new InvalidArgumentError(`${name} is none of ${Object.keys(DIMENSIONS).join(", ")}`);
     return name as Dimension;
   });
-}
-
-const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
-
-function instant(text: string): number {
-  const [, count, unit] = /^(\d+)([dhm])$/.exec(text) ?? [];
-  if (count !== undefined) return Date.now() - Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
-  const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new InvalidArgumentError("neither a date nor 7d, 24h, 30m");
-  return at;
 }
