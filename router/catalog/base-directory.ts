@@ -23,6 +23,11 @@ export class BaseDirectory {
     return this.#view.get("base", name) ?? this.#fromNodes().get(name);
   }
 
+  /** Whether the nodes' own bases can be known: false before the first of them is heard of, and when all are gone. */
+  get complete(): boolean {
+    return this.#snapshot().nodes.size > 0;
+  }
+
   /** In order of names. */
   list(): readonly KnownBase[] {
     const known = new Map(this.#fromNodes());

@@ -20,7 +20,8 @@ function delta(tenant: string, suffix: string): DeltaRecord {
 }
 
 function principal(tenantId: string | undefined): Principal {
-  return { keyId: asKeyId("k"), tenantId: tenantId === undefined ? undefined : asTenantId(tenantId), scopes: new Set(["infer"]) };
+  const owner = tenantId === undefined ? undefined : asTenantId(tenantId);
+  return { keyId: asKeyId("k"), tenantId: owner, projectId: undefined, scopes: new Set(["infer"]) };
 }
 
 /** A view with two tenants, a delta each, and an alias of the first. */
@@ -105,7 +106,7 @@ test("a record that does not fit its shape counts as absent, also when it did be
   const { sources, tax, put } = names();
   expect(put(`delta/${tax.digest}`, { ...tax, rank: -1 })).toMatchObject({ kind: "malformed" });
   expect(sources.view.get("delta", tax.digest)).toBeUndefined();
-  expect(sources.view.deltaNamed(deltaName(tax))).toBeUndefined();
+  expect(sources.view.deltaNamed(undefined, deltaName(tax))).toBeUndefined();
   expect([...sources.view.of("delta", tax.tenantId)].map((record) => record.suffix)).toEqual(["copy"]);
 });
 
@@ -118,7 +119,7 @@ test("an older change does not undo a newer one", () => {
 
 test("the catalog follows the store, and finds what it missed after the watch broke", async () => {
   const clock = new VirtualClock();
-  const store = await openEmbeddedStore(":memory:");
+  const store = await openEmbeddedStore(":memory:", { clock });
   const put = async (id: string) => store.records.putIf(`tenant/${id}`, { id, createdAt: 1 }, undefined);
   await put("one");
   await put("two");
@@ -138,7 +139,7 @@ test("the catalog follows the store, and finds what it missed after the watch br
 
 test("a change is made on top of someone else's", async () => {
   const clock = new VirtualClock();
-  const store = await openEmbeddedStore(":memory:");
+  const store = await openEmbeddedStore(":memory:", { clock });
   await using one = await startCatalog({ records: store.records, clock, log: LOG });
   await using other = await startCatalog({ records: store.records, clock, log: LOG });
   const record = delta("acme", "tax");

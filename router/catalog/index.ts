@@ -26,4 +26,4 @@ export {
   targetOf,
   unknownModel,
 } from "./resolution.ts";
-export { CatalogView } from "./view.ts";
+export { CatalogView, type OwnedKind } from "./view.ts";

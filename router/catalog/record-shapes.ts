@@ -78,6 +78,9 @@ const key = z.object({
   revokedAt: instant.exactOptional(),
 });
 
+/** When a key was last used, as far as a router has written it down. Its id is the key's. */
+const use = z.object({ at: instant });
+
 const base = z.object({
   name,
   digest: baseDigest,
@@ -130,7 +133,7 @@ const file = z.object({
   expiresAt: instant.exactOptional(),
 });
 
-export const RECORD_SHAPES = { tenant, project, key, base, delta, alias, price, file } as const;
+export const RECORD_SHAPES = { tenant, project, key, use, base, delta, alias, price, file } as const;
 
 export type RecordKind = keyof typeof RECORD_SHAPES;
 export type RecordOf<K extends RecordKind> = Readonly<z.output<(typeof RECORD_SHAPES)[K]>>;

@@ -34,26 +34,32 @@ export interface NameSources {
 /**
  * What `name` means to `principal`. A split alias sends a request where the hash of its id falls, so that every
  * attempt, on any router, goes the same way.
- * @throws Fault model_unknown, with one text for names that do not exist and names of others
+ * @throws Fault model_unknown, with one text for names that do not exist and names of others; no_ready_node in its place
+ * while there is no node, for a name may be of a base that only nodes know
  */
 export function resolveModel(sources: NameSources, principal: Principal, name: string, requestId: RequestId): Target {
   const delta = findDelta(sources.view, principal, name, (alias) => choose(alias, requestId));
   const base = sources.bases.find(name);
   if (delta) return targetOf(delta);
   if (base) return { model: base.name, baseName: base.name, baseDigest: base.digest, delta: undefined, deltaRank: undefined };
+  // A router that has just started, or a cluster that lost its nodes, must not send clients away for ever.
+  if (!sources.bases.complete) throw new Fault("no_ready_node", "no node is ready yet; what models there are is not known");
   throw unknownModel(name);
 }
 
-/** The delta that `name` (full name, alias, or digest) means to `viewer`. All look-ups are made, whatever the first one gives. */
+/**
+ * The delta that `name` (full name, alias, or digest) means to `viewer`. All look-ups are made, whatever the first one
+ * gives, and what is someone else's is absent before anything is done with it: so it takes as long as what does not exist.
+ */
 export function findDelta(
   view: CatalogView,
   viewer: Viewer,
   name: string,
   pick: (alias: AliasRecord) => DeltaDigest | undefined,
 ): DeltaRecord | undefined {
-  const alias = view.get("alias", name);
-  const found = view.deltaNamed(name) ?? view.get("delta", (alias && pick(alias)) ?? name);
-  return found && mayUse(viewer, found.tenantId) ? found : undefined;
+  const alias = view.own("alias", viewer.tenantId, name);
+  const pointed = view.own("delta", viewer.tenantId, (alias && pick(alias)) ?? name);
+  return view.deltaNamed(viewer.tenantId, name) ?? pointed;
 }
 
 /** Operators see everything; everyone else what is theirs. */

@@ -1,7 +1,7 @@
 import type { TenantId } from "#kernel";
 import type { RecordChange } from "#state";
 import { deltaName } from "./model-name.ts";
-import { type DeltaRecord, parseRecordKey, RECORD_SHAPES, type RecordKind, type RecordOf } from "./record-shapes.ts";
+import { type DeltaRecord, parseRecordKey, RECORD_SHAPES, type RecordKind, type RecordOf, recordKey } from "./record-shapes.ts";
 
 interface Entry {
   readonly value: unknown;
@@ -11,6 +11,12 @@ interface Entry {
 /** What became of a change: `ignored` when it is older than what is known, or not of our kinds. */
 export type Applied = { readonly kind: "applied" } | { readonly kind: "ignored" } | { readonly kind: "malformed"; readonly why: string };
 
+/** Kinds whose records belong to a tenant. */
+export type OwnedKind = "project" | "key" | "delta" | "alias" | "file";
+
+/** Told of a record that came, changed or went, when the view shows it so. */
+export type ChangeListener = (kind: RecordKind, id: string) => void;
+
 /**
  * All records in memory, so that no request waits for the store. A record that does not fit its shape counts as
  * absent: an unreadable key opens nothing.
@@ -19,7 +25,15 @@ export class CatalogView {
   readonly #entries = new Map<RecordKind, Map<string, Entry>>();
   /** Of the kinds that belong to a tenant: ids by tenant. */
   readonly #owned = new Map<RecordKind, Map<TenantId, Set<string>>>();
-  readonly #deltaNames = new Map<string, string>();
+  /** Of deltas, by full name. */
+  readonly #deltaNames = new Map<string, { readonly id: string; readonly tenantId: TenantId }>();
+  readonly #listeners = new Set<ChangeListener>();
+
+  /** Gives what ends it. */
+  onChange(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
 
   get<K extends RecordKind>(kind: K, id: string): RecordOf<K> | undefined {
     return this.#table(kind).get(id)?.value as RecordOf<K> | undefined;
@@ -30,14 +44,20 @@ export class CatalogView {
   }
 
   /** One tenant's records of a kind, without a look at anyone else's. */
-  *of<K extends "project" | "key" | "delta" | "alias" | "file">(kind: K, tenantId: TenantId): Generator<RecordOf<K>> {
+  *of<K extends OwnedKind>(kind: K, tenantId: TenantId): Generator<RecordOf<K>> {
     for (const id of this.#owned.get(kind)?.get(tenantId) ?? []) yield this.get(kind, id)!;
   }
 
-  /** By full name. */
-  deltaNamed(name: string): DeltaRecord | undefined {
-    const digest = this.#deltaNames.get(name);
-    return digest === undefined ? undefined : this.get("delta", digest);
+  /** A record of the tenant's own: someone else's is not there, before anything else is done with it. An operator (undefined) sees all. */
+  own<K extends OwnedKind>(kind: K, tenantId: TenantId | undefined, id: string): RecordOf<K> | undefined {
+    const found = this.get(kind, id);
+    return tenantId === undefined || found?.tenantId === tenantId ? found : undefined;
+  }
+
+  /** By full name, as {@link own} sees it. */
+  deltaNamed(tenantId: TenantId | undefined, name: string): DeltaRecord | undefined {
+    const found = this.#deltaNames.get(name);
+    return found && (tenantId === undefined || found.tenantId === tenantId) ? this.get("delta", found.id) : undefined;
   }
 
   /** Takes a change in; `value` undefined removes. */
@@ -47,19 +67,26 @@ export class CatalogView {
     const known = this.#table(place.kind).get(place.id);
     if (known && change.version < known.version) return { kind: "ignored" };
     this.#forget(place.kind, place.id);
-    if (change.value === undefined) return { kind: "applied" };
-    const read = RECORD_SHAPES[place.kind].safeParse(change.value);
-    if (!read.success)
-      return { kind: "malformed", why: read.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ") };
-    this.#keep(place.kind, place.id, { value: read.data, version: change.version });
-    return { kind: "applied" };
+    const read = change.value === undefined ? undefined : RECORD_SHAPES[place.kind].safeParse(change.value);
+    if (read?.success) this.#keep(place.kind, place.id, { value: read.data, version: change.version });
+    this.#tell(place.kind, place.id);
+    if (read === undefined || read.success) return { kind: "applied" };
+    return { kind: "malformed", why: read.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ") };
   }
 
   /** Drops every record whose store key `keep` refuses. */
   retain(keep: (key: string) => boolean): void {
     for (const [kind, table] of this.#entries) {
-      for (const id of [...table.keys()]) if (!keep(`${kind}/${id}`)) this.#forget(kind, id);
+      for (const id of [...table.keys()]) {
+        if (keep(recordKey(kind, id))) continue;
+        this.#forget(kind, id);
+        this.#tell(kind, id);
+      }
     }
+  }
+
+  #tell(kind: RecordKind, id: string): void {
+    for (const listener of this.#listeners) listener(kind, id);
   }
 
   #table(kind: RecordKind): Map<string, Entry> {
@@ -75,7 +102,7 @@ export class CatalogView {
       const owned = this.#owned.get(kind) ?? new Map<TenantId, Set<string>>();
       this.#owned.set(kind, owned.set(owner, (owned.get(owner) ?? new Set()).add(id)));
     }
-    if (kind === "delta") this.#deltaNames.set(deltaName(entry.value as DeltaRecord), id);
+    if (kind === "delta") this.#deltaNames.set(deltaName(entry.value as DeltaRecord), { id, tenantId: owner! });
   }
 
   #forget(kind: RecordKind, id: string): void {

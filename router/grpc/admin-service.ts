@@ -1,56 +1,117 @@
-import { asKeyId, asNodeId, asTenantId, type Clock, Fault, type Millis, type NodeView } from "#kernel";
+import { asKeyId, asNodeId, asTenantId, Fault, formatUsd } from "#kernel";
+import type { AdminServiceService, UpdateTenantRequest } from "#proto";
+import type { Journal, Meters } from "#state";
+import type { TenantRecord } from "../catalog/index.ts";
 import {
-  type AdminServiceService,
-  baseLoadToMessage,
-  type ClusterNode,
-  type Key,
-  nodeStateToMessage,
-  residencyToMessage,
-  Scope,
-  type Tenant,
-} from "#proto";
-import { type Catalog, deltaName, type KeyRecord, type TenantRecord } from "../catalog/index.ts";
-import type { KeyScope } from "../contract.ts";
-import { createTenant, issueKey, type KeyDeps, revokeKey } from "../keys/index.ts";
+  type Access,
+  changeTenant,
+  createProject,
+  createTenant,
+  issueKey,
+  type KeyDeps,
+  type KeyUses,
+  listProjects,
+  resumeTenant,
+  revokeKey,
+  suspendTenant,
+  type TenantChange,
+  tenantNamed,
+} from "../keys/index.ts";
+import { spentCounter } from "../ledger/index.ts";
 import { listBases, type ModelDeps } from "../models/index.ts";
 import type { ClusterView } from "../nodes/index.ts";
+import { addPriceList, formatPriceList } from "../prices/index.ts";
+import { nodeMessage } from "./cluster-messages.ts";
 import type { GuardedHandlers } from "./guard.ts";
+import { budgetOf, invalid, keyMessage, limitsOf, projectMessage, scopeOf, tenantMessage } from "./tenant-messages.ts";
 
 export interface AdminServiceDeps extends ModelDeps, KeyDeps {
-  readonly clock: Clock;
   readonly cluster: ClusterView;
+  readonly meters: Meters;
+  readonly journal: Journal;
+  readonly keyUses: KeyUses;
+  readonly access: Access;
   readonly requestsRunning: () => number;
   readonly claimsPending: () => number;
   /** Of the program. */
   readonly version: string;
 }
 
-const SCOPES: Readonly<Record<KeyScope, Scope>> = { infer: Scope.SCOPE_INFER, train: Scope.SCOPE_TRAIN, admin: Scope.SCOPE_ADMIN };
+type AdminHandlers = GuardedHandlers<typeof AdminServiceService>;
 
-export function adminHandlers(deps: AdminServiceDeps): GuardedHandlers<typeof AdminServiceService> {
-  const { catalog, cluster, clock } = deps;
+export function adminHandlers(deps: AdminServiceDeps): AdminHandlers {
+  return { ...tenantHandlers(deps), ...keyHandlers(deps), ...priceHandlers(deps), ...clusterHandlers(deps) };
+}
+
+function tenantHandlers(
+  deps: AdminServiceDeps,
+): Pick<
+  AdminHandlers,
+  "createTenant" | "listTenants" | "getTenant" | "updateTenant" | "suspendTenant" | "resumeTenant" | "createProject" | "listProjects"
+> {
+  const { catalog, clock } = deps;
   return {
     createTenant: async ({ id }) => ({ tenant: tenantMessage(await createTenant(catalog, clock, id)) }),
     listTenants: async () => ({ tenants: [...catalog.view.all("tenant")].map(tenantMessage) }),
+    async getTenant({ id }) {
+      const tenant = tenantNamed(catalog.view, id);
+      const [live, spent] = await Promise.all([deps.meters.live(tenant.id), spentBy(deps, tenant)]);
+      // The store counts those that have a limit to count for.
+      const requestsRunning = Math.max(live.count, deps.access.runningFor(tenant.id));
+      return { tenant: tenantMessage(tenant), requestsRunning, heldUsd: formatUsd(live.held), spentUsd: formatUsd(spent) };
+    },
+    updateTenant: async (request) => ({ tenant: tenantMessage(await changeTenant(catalog, request.id, changeOf(request))) }),
+    suspendTenant: async ({ id }) => ({ tenant: tenantMessage(await suspendTenant(catalog, clock, id)) }),
+    resumeTenant: async ({ id }) => ({ tenant: tenantMessage(await resumeTenant(catalog, id)) }),
+    createProject: async (request) => ({ project: projectMessage(await createProject(catalog, clock, request)) }),
+    listProjects: async ({ tenantId }) => ({ projects: listProjects(catalog.view, tenantId).map(projectMessage) }),
+  };
+}
 
-    async createKey({ tenantId, scopes, expiresAtMs }) {
+function keyHandlers(deps: AdminServiceDeps): Pick<AdminHandlers, "createKey" | "listKeys" | "revokeKey"> {
+  const { catalog, clock, keyUses } = deps;
+  return {
+    async createKey({ tenantId, projectId, scopes, expiresAtMs, name }) {
       const { record, text } = await issueKey(catalog, deps, {
         tenantId: tenantId === "" ? undefined : asTenantId(tenantId),
+        projectId,
         scopes: scopes.map(scopeOf),
         expiresAt: expiresAtMs === 0 ? undefined : expiresAtMs,
+        name,
       });
-      return { key: keyMessage(record), secret: text };
+      return { key: keyMessage(record, undefined), secret: text };
     },
     async listKeys({ tenantId }) {
-      const keys = tenantId === "" ? catalog.view.all("key") : catalog.view.of("key", asTenantId(tenantId));
-      return { keys: [...keys].map(keyMessage) };
+      const keys = tenantId === "" ? catalog.view.all("key") : catalog.view.of("key", tenantNamed(catalog.view, tenantId).id);
+      return { keys: [...keys].map((key) => keyMessage(key, keyUses.lastAt(key.id))) };
     },
-    revokeKey: async ({ id }) => ({ key: keyMessage(await revokeKey(catalog, clock, asKeyId(id))) }),
+    async revokeKey({ id }) {
+      const key = await revokeKey(catalog, clock, asKeyId(id));
+      return { key: keyMessage(key, keyUses.lastAt(key.id)) };
+    },
+  };
+}
 
+function priceHandlers(deps: AdminServiceDeps): Pick<AdminHandlers, "addPriceList" | "listPriceLists"> {
+  return {
+    async addPriceList({ priceList }) {
+      if (!priceList) throw invalid("price_list", "price_list is missing");
+      return { priceList: priceListMessage(await addPriceList(deps, priceList)) };
+    },
+    async listPriceLists() {
+      const lists = [...deps.catalog.view.all("price")].sort((one, other) => one.version - other.version);
+      return { priceLists: lists.map(priceListMessage) };
+    },
+  };
+}
+
+function clusterHandlers(deps: AdminServiceDeps): Pick<AdminHandlers, "getCluster" | "drainNode"> {
+  const { catalog, cluster, clock } = deps;
+  return {
     getCluster: async () => ({
       snapshotVersion: cluster.snapshot.version,
       snapshotAgeMs: Math.round(cluster.ageMs() ?? 0),
-      nodes: [...cluster.snapshot.nodes.values()].map((node) => nodeMessage(catalog, node, clock.monotonic())),
+      nodes: [...cluster.snapshot.nodes.values()].map((node) => nodeMessage(catalog.view, node, clock.monotonic())),
       requestsRunning: deps.requestsRunning(),
       claimsPending: deps.claimsPending(),
       bases: [...listBases(deps)],
@@ -65,42 +126,25 @@ export function adminHandlers(deps: AdminServiceDeps): GuardedHandlers<typeof Ad
   };
 }
 
-function tenantMessage(tenant: TenantRecord): Tenant {
-  return { id: tenant.id, createdAtMs: tenant.createdAt };
+function priceListMessage(record: Parameters<typeof formatPriceList>[0]) {
+  const { defaultPrices, bases, ...list } = formatPriceList(record);
+  return { ...list, defaultPrices, bases: { ...bases } };
 }
 
-function keyMessage(key: KeyRecord): Key {
+function changeOf(request: UpdateTenantRequest): TenantChange {
+  const { limits, budget, removeBudget, pricePlan } = request;
+  if (budget && removeBudget) throw invalid("remove_budget", "remove_budget and budget contradict each other");
   return {
-    id: key.id,
-    tenantId: key.tenantId ?? "",
-    scopes: key.scopes.map((scope) => SCOPES[scope]),
-    createdAtMs: key.createdAt,
-    expiresAtMs: key.expiresAt ?? 0,
-    revoked: key.revokedAt !== undefined,
+    ...(limits && { limits: limitsOf(limits) }),
+    ...(budget && { budget: budgetOf(budget) }),
+    ...(removeBudget && { budget: "none" as const }),
+    ...(pricePlan !== "" && { pricePlan }),
   };
 }
 
-function scopeOf(message: Scope, index: number): KeyScope {
-  const scope = (Object.keys(SCOPES) as KeyScope[]).find((name) => SCOPES[name] === message);
-  if (!scope) throw new Fault("parameter_invalid", `scopes[${index}] is no scope`, { detail: { field: `scopes[${index}]` } });
-  return scope;
-}
-
-function nodeMessage(catalog: Catalog, node: NodeView, now: Millis): ClusterNode {
-  const deltaNames: Record<string, string> = {};
-  for (const digest of node.deltas.keys()) {
-    const delta = catalog.view.get("delta", digest);
-    if (delta) deltaNames[digest] = deltaName(delta);
-  }
-  const view = {
-    id: node.id,
-    address: node.address,
-    state: nodeStateToMessage(node.state),
-    epoch: node.epoch,
-    bases: [...node.bases].map(([digest, load]) => baseLoadToMessage(digest, load)),
-    full: true,
-    deltas: [...node.deltas].map(([digest, residency]) => residencyToMessage(digest, residency)),
-    removedDigests: [],
-  };
-  return { view, deltaNames, reportAgeMs: Math.max(0, Math.round(now - node.reportedAt)) };
+/** What counts against its budget; without one, what it has spent this month. */
+async function spentBy({ journal, clock }: AdminServiceDeps, tenant: TenantRecord): Promise<bigint> {
+  const counter = spentCounter(tenant.budget?.period ?? "month", clock.now());
+  const [counters] = await journal.counters(tenant.id, [counter.group]);
+  return counters?.get(counter.name) ?? 0n;
 }

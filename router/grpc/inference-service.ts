@@ -4,8 +4,8 @@ import type { GuardedHandlers } from "./guard.ts";
 
 export function inferenceHandlers(core: InferenceCore): GuardedHandlers<typeof InferenceServiceService> {
   return {
-    generate: (request, { principal, signal }) => core.generate(principal, request, signal),
-    score: (request, { principal, signal }) => core.score(principal, request, signal),
+    generate: (request, { principal, signal, deadlineAt }) => core.generate(principal, request, signal, undefined, undefined, deadlineAt),
+    score: (request, { principal, signal, deadlineAt }) => core.score(principal, request, signal, undefined, undefined, deadlineAt),
     countTokens: (request, { principal, signal }) => core.countTokens(principal, request, signal),
   };
 }

@@ -24,11 +24,16 @@ export function deltaMessage(delta: DeltaRecord): Delta {
 
 /** A target whose delta is gone keeps its digest for a name. */
 export function aliasMessage(view: CatalogView, alias: AliasRecord): Alias {
-  const targets = alias.targets.map(({ delta: digest, weight }) => {
-    const delta = view.get("delta", digest);
-    return { delta: delta ? deltaName(delta) : digest, weight };
-  });
-  return { name: aliasName(alias), targets };
+  const targets = (these: AliasRecord["targets"]) =>
+    these.map(({ delta: digest, weight }) => {
+      const delta = view.get("delta", digest);
+      return { delta: delta ? deltaName(delta) : digest, weight };
+    });
+  return {
+    name: aliasName(alias),
+    targets: targets(alias.targets),
+    previous: alias.previous.map((before) => ({ targets: targets(before.targets), untilMs: before.until })),
+  };
 }
 
 export function pieceMessage({ file, bytes }: DeltaPiece): DownloadDeltaResponse {

@@ -1,4 +1,4 @@
-import { asDeltaDigest, asTenantId, DIGEST_PATTERN, Fault, type Snapshot } from "#kernel";
+import { asDeltaDigest, asTenantId, DIGEST_PATTERN, Fault } from "#kernel";
 import type { ModelServiceService } from "#proto";
 import type { InferenceCore } from "../contract.ts";
 import {
@@ -14,6 +14,7 @@ import {
   removeAlias,
   removeBase,
   removeDelta,
+  rollBackAlias,
   setAlias,
 } from "../models/index.ts";
 import type { GuardedHandlers } from "./guard.ts";
@@ -21,7 +22,6 @@ import { aliasMessage, baseMessage, deltaMessage, pieceMessage } from "./model-m
 
 export interface ModelServiceDeps extends ModelDeps {
   readonly core: InferenceCore;
-  readonly snapshot: () => Snapshot;
 }
 
 export function modelHandlers(deps: ModelServiceDeps): GuardedHandlers<typeof ModelServiceService> {
@@ -65,9 +65,12 @@ export function modelHandlers(deps: ModelServiceDeps): GuardedHandlers<typeof Mo
       for await (const piece of deps.files.read(asDeltaDigest(digest), signal)) yield pieceMessage(piece);
     },
 
-    async setAlias({ alias }, { principal }) {
+    async setAlias({ alias }, { principal, signal }) {
       if (!alias) throw new Fault("parameter_invalid", "alias is missing", { detail: { field: "alias" } });
-      return { alias: aliasMessage(catalog.view, await setAlias(catalog, deps.clock, principal, alias)) };
+      return { alias: aliasMessage(catalog.view, await setAlias(deps, principal, alias, signal)) };
+    },
+    async rollBackAlias({ name }, { principal, signal }) {
+      return { alias: aliasMessage(catalog.view, await rollBackAlias(deps, principal, name, signal)) };
     },
     async listAliases(_, { principal }) {
       return { aliases: listAliases(catalog, principal).map((alias) => aliasMessage(catalog.view, alias)) };

@@ -5,8 +5,8 @@ import { parseKey, secretMatches } from "./key-text.ts";
 
 /**
  * Who a credential belongs to.
- * @throws Fault key_missing when there is none, key_unknown when it is malformed, unknown, expired or revoked: the same
- * for all four
+ * @throws Fault key_missing when there is none; key_unknown when it is malformed, unknown, expired, revoked or of a tenant
+ * that is gone: the same for all five; tenant_suspended, which only the holder of a good key ever learns
  */
 export function authenticate(view: CatalogView, credential: string | undefined, now: Millis): Principal {
   if (credential === undefined || credential === "") {
@@ -17,5 +17,15 @@ export function authenticate(view: CatalogView, credential: string | undefined, 
   const matches = secretMatches(parsed?.secret ?? "", record?.secretSha256);
   const valid = record && record.revokedAt === undefined && (record.expiresAt === undefined || now < record.expiresAt);
   if (!matches || !valid) throw new Fault("key_unknown", "the API key is not valid");
-  return { keyId: record.id, tenantId: record.tenantId, scopes: new Set(record.scopes) };
+  const { id: keyId, tenantId, projectId } = record;
+  const scopes = new Set(record.scopes);
+  if (tenantId === undefined) return { keyId, tenantId, projectId: undefined, scopes };
+  const tenant = view.get("tenant", tenantId);
+  if (!tenant) throw new Fault("key_unknown", "the API key is not valid");
+  if (tenant.suspendedAt !== undefined) throw suspended(tenantId);
+  return { keyId, tenantId, projectId, scopes };
+}
+
+export function suspended(tenantId: string): Fault<"tenant_suspended"> {
+  return new Fault("tenant_suspended", `the tenant ${tenantId} is suspended`, { detail: { resource: tenantId } });
 }

@@ -5,17 +5,18 @@ import { openEmbeddedStore } from "#state";
 import { startCatalog } from "../catalog/index.ts";
 import { authenticate } from "./authentication.ts";
 import { createAdminKey, issueKey, revokeKey } from "./keys.ts";
-import { createTenant } from "./tenants.ts";
+import { createProject, listProjects } from "./projects.ts";
+import { changeTenant, createTenant, resumeTenant, suspendTenant } from "./tenants.ts";
 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 async function setUp() {
   const clock = new VirtualClock();
   const deps = { clock, randomSecret: (sizeBytes: number) => randomBytes(sizeBytes) };
-  const store = await openEmbeddedStore(":memory:");
+  const store = await openEmbeddedStore(":memory:", { clock });
   const catalog = await startCatalog({ records: store.records, clock, log: LOG });
   await createTenant(catalog, clock, "acme");
-  const wish = { tenantId: asTenantId("acme"), scopes: ["infer"] as const, expiresAt: undefined };
+  const wish = { tenantId: asTenantId("acme"), projectId: "", name: "", scopes: ["infer"] as const, expiresAt: undefined };
   const who = (credential: string | undefined) => {
     try {
       return authenticate(catalog.view, credential, clock.now());
@@ -31,7 +32,31 @@ describe("a key", () => {
     const { catalog, deps, wish, who } = await setUp();
     const { record, text } = await issueKey(catalog, deps, wish);
     expect(text).toMatch(/^dp_[0-9a-f]{16}_[0-9a-f]{48}$/);
-    expect(who(text)).toEqual({ keyId: record.id, tenantId: "acme", scopes: new Set(["infer"]) });
+    expect(who(text)).toEqual({ keyId: record.id, tenantId: "acme", projectId: "default", scopes: new Set(["infer"]) });
+  });
+
+  test("belongs to a project of its tenant, and carries a note", async () => {
+    const { catalog, clock, deps, wish, who } = await setUp();
+    await createProject(catalog, clock, { tenantId: "acme", id: "chatbot" });
+    const { record, text } = await issueKey(catalog, deps, { ...wish, projectId: "chatbot", name: "the web shop" });
+    expect(record.name).toBe("the web shop");
+    expect(who(text)).toMatchObject({ projectId: "chatbot" });
+    await expect(issueKey(catalog, deps, { ...wish, projectId: "nothing" })).rejects.toMatchObject({
+      reason: "resource_unknown",
+      detail: { field: "project_id", resource: "nothing" },
+    });
+  });
+
+  test("of a suspended tenant is told so, but only to who has it", async () => {
+    const { catalog, clock, deps, wish, who } = await setUp();
+    const { record, text } = await issueKey(catalog, deps, wish);
+    await suspendTenant(catalog, clock, "acme");
+    expect(who(text)).toBe("tenant_suspended");
+    expect(who(`dp_${record.id}_${"0".repeat(48)}`)).toBe("key_unknown");
+    await revokeKey(catalog, clock, record.id);
+    expect(who(text)).toBe("key_unknown");
+    await resumeTenant(catalog, "acme");
+    expect(who((await issueKey(catalog, deps, wish)).text)).toMatchObject({ tenantId: "acme" });
   });
 
   test("is stored as a hash only", async () => {
@@ -80,6 +105,10 @@ describe("a key", () => {
     ["scopes", { scopes: ["admin" as const] }],
     ["scopes", { tenantId: undefined }],
     ["expires_at_ms", { expiresAt: 1 }],
+    ["expires_at_ms", { expiresAt: Number.NaN }],
+    ["name", { name: "x".repeat(65) }],
+    ["name", { name: "two\nlines" }],
+    ["project_id", { tenantId: undefined, scopes: ["admin" as const], projectId: "default" }],
   ])("with impossible %s is not made", async (field, change) => {
     const { catalog, deps, wish } = await setUp();
     await expect(issueKey(catalog, deps, { ...wish, ...change })).rejects.toMatchObject({ reason: "parameter_invalid", detail: { field } });
@@ -89,4 +118,29 @@ describe("a key", () => {
 test.each(["", "UPPER", "a/b", "../x", "operator", "base", "a".repeat(64)])('no tenant is called "%s"', async (id) => {
   const { catalog, clock } = await setUp();
   await expect(createTenant(catalog, clock, id)).rejects.toMatchObject({ reason: "parameter_invalid" });
+});
+
+test("a project has a name of its own within its tenant, and the first is always there", async () => {
+  const { catalog, clock } = await setUp();
+  await createTenant(catalog, clock, "zeta");
+  await createProject(catalog, clock, { tenantId: "acme", id: "chatbot" });
+  await createProject(catalog, clock, { tenantId: "zeta", id: "chatbot" });
+  expect(listProjects(catalog.view, "acme").map((project) => project.id)).toEqual(["chatbot", "default"]);
+  for (const id of ["chatbot", "default"])
+    await expect(createProject(catalog, clock, { tenantId: "acme", id })).rejects.toMatchObject({ reason: "resource_exists" });
+  await expect(createProject(catalog, clock, { tenantId: "nobody", id: "a" })).rejects.toMatchObject({ reason: "resource_unknown" });
+  await expect(createProject(catalog, clock, { tenantId: "acme", id: "A" })).rejects.toMatchObject({ detail: { field: "id" } });
+});
+
+test("a change of a tenant changes what it names, and nothing else", async () => {
+  const { catalog } = await setUp();
+  const budget = { nanoUsd: "5", period: "month" as const };
+  await changeTenant(catalog, "acme", { limits: { maxTokens: 9 }, budget });
+  expect(await changeTenant(catalog, "acme", { limits: { requestsPerMinute: 7 } })).toMatchObject({
+    limits: { requestsPerMinute: 7 },
+    budget,
+  });
+  expect(catalog.view.get("tenant", "acme")?.limits).toEqual({ requestsPerMinute: 7 });
+  expect(await changeTenant(catalog, "acme", { budget: "none" })).not.toHaveProperty("budget");
+  await expect(changeTenant(catalog, "acme", { pricePlan: "standart" })).rejects.toMatchObject({ detail: { field: "price_plan" } });
 });

@@ -1,32 +1,30 @@
-import { type Clock, type DeltaDigest, Fault, NAME_PATTERN, type TenantId } from "#kernel";
+import { Fault, NAME_PATTERN, type TenantId } from "#kernel";
 import type { AliasTarget } from "#proto";
 import { type AliasRecord, aliasName, type Catalog, findDelta, mayUse } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
+import { pointAlias, pointBack } from "./alias-switch.ts";
+import type { ModelDeps } from "./delta-publication.ts";
 
 /** A canary has two targets; an experiment a few more. */
 const TARGETS_MAX = 16;
-/** Names are cheap, but each is in every router's memory. */
-const ALIASES_PER_TENANT_MAX = 10_000;
 
-/** Points `<tenant>/<name>` at one delta; gives the alias's full name. */
-export async function pointAlias(catalog: Catalog, clock: Clock, tenantId: TenantId, name: string, delta: DeltaDigest): Promise<string> {
-  return write(catalog, { tenantId, name, targets: [{ delta, weight: 1 }], createdAt: clock.now() });
-}
-
-/** Sets an alias as its owner wishes. @throws Fault resource_unknown, model_unknown or parameter_invalid */
+/** Sets an alias as its owner wishes; answers when the switch is made. @throws Fault resource_unknown, model_unknown or parameter_invalid; see {@link pointAlias} */
 export async function setAlias(
-  catalog: Catalog,
-  clock: Clock,
+  deps: ModelDeps,
   principal: Principal,
   wish: { readonly name: string; readonly targets: readonly AliasTarget[] },
+  signal: AbortSignal,
 ): Promise<AliasRecord> {
-  const { tenantId, name } = parseAlias(catalog, principal, wish.name);
+  const place = parseAlias(deps.catalog, principal, wish.name);
   if (wish.targets.length === 0 || wish.targets.length > TARGETS_MAX) throw invalid("targets", `targets must be 1 to ${TARGETS_MAX}`);
-  const targets = wish.targets.map((target, index) => readTarget(catalog, tenantId, target, wish.targets.length === 1, index));
+  const targets = wish.targets.map((target, index) => readTarget(deps.catalog, place.tenantId, target, wish.targets.length === 1, index));
   if (new Set(targets.map((target) => target.delta)).size < targets.length) throw invalid("targets", "targets name one delta twice");
-  const record: AliasRecord = { tenantId, name, targets, createdAt: clock.now() };
-  await write(catalog, record);
-  return record;
+  return pointAlias(deps, place, targets, signal);
+}
+
+/** Undoes the last change of an alias; answers when the switch is made. @throws Fault resource_unknown, the same for an alias of someone else */
+export async function rollBackAlias(deps: ModelDeps, principal: Principal, name: string, signal: AbortSignal): Promise<AliasRecord> {
+  return pointBack(deps, ownAlias(deps.catalog, principal, name), signal);
 }
 
 export function listAliases(catalog: Catalog, principal: Principal): readonly AliasRecord[] {
@@ -35,19 +33,13 @@ export function listAliases(catalog: Catalog, principal: Principal): readonly Al
 
 /** @throws Fault resource_unknown, the same for an alias of someone else */
 export async function removeAlias(catalog: Catalog, principal: Principal, name: string): Promise<void> {
-  const alias = catalog.view.get("alias", name);
-  if (!alias || !mayUse(principal, alias.tenantId)) throw unknownAlias(name);
-  await catalog.remove("alias", name);
+  await catalog.remove("alias", aliasName(ownAlias(catalog, principal, name)));
 }
 
-async function write(catalog: Catalog, record: AliasRecord): Promise<string> {
-  const id = aliasName(record);
-  const known = catalog.view.get("alias", id) !== undefined;
-  if (!known && [...catalog.view.of("alias", record.tenantId)].length >= ALIASES_PER_TENANT_MAX) {
-    throw new Fault("rate_exceeded", `a tenant has at most ${ALIASES_PER_TENANT_MAX} aliases`, { retry: { kind: "never" } });
-  }
-  await catalog.set("alias", id, record);
-  return id;
+function ownAlias(catalog: Catalog, principal: Principal, name: string): AliasRecord {
+  const alias = catalog.view.own("alias", principal.tenantId, name);
+  if (!alias) throw unknownAlias(name);
+  return alias;
 }
 
 function parseAlias(catalog: Catalog, principal: Principal, text: string): { readonly tenantId: TenantId; readonly name: string } {

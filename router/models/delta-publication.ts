@@ -1,18 +1,30 @@
-import { type BaseDigest, type Clock, type DeltaDigest, deltaDigest, Fault, type Log, NAME_PATTERN, type TenantId } from "#kernel";
+import {
+  type BaseDigest,
+  type Clock,
+  type DeltaDigest,
+  deltaDigest,
+  Fault,
+  type Log,
+  NAME_PATTERN,
+  type Snapshot,
+  type TenantId,
+} from "#kernel";
 import type { PushDeltaHeader, PushDeltaRequest } from "#proto";
 import type { DeltaFiles, DeltaPiece } from "../blobs/index.ts";
-import { type Catalog, type DeltaRecord, deltaName, type KnownBase, type NameSources, unknownModel } from "../catalog/index.ts";
+import { aliasName, type Catalog, type DeltaRecord, deltaName, type KnownBase, type NameSources, unknownModel } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
 import type { Dispatcher } from "../generation/index.ts";
 import { tenantFor } from "../keys/index.ts";
-import { pointAlias } from "./aliases.ts";
-import { deltaAsk, warmUp } from "./residency.ts";
+import { pointAlias } from "./alias-switch.ts";
+import { deltaAsk } from "./residency.ts";
 
 export interface ModelDeps {
   readonly catalog: Catalog;
   readonly names: NameSources;
   readonly files: DeltaFiles;
   readonly dispatcher: Dispatcher;
+  /** The cluster as it was last heard of. */
+  readonly snapshot: () => Snapshot;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends what goes on after an answer, when the router stops. */
@@ -33,8 +45,8 @@ interface Publication {
 export type Publishing = Set<DeltaDigest>;
 
 /**
- * Takes an upload in: files → checks on a node → record → alias → warm on its home node. On any failure nothing of it
- * stays. The same content again is the same delta, and the alias is pointed at it once more.
+ * Takes an upload in: files → checks on a node → record → alias, which is switched when the delta is warm. On any failure
+ * nothing of it stays. The same content again is the same delta, and the alias is pointed at it once more.
  */
 export async function pushDelta(
   deps: ModelDeps,
@@ -54,12 +66,12 @@ export async function pushDelta(
   try {
     const known = deps.catalog.view.get("delta", digest);
     const delta = known ?? (await publish(deps, publication, digest, () => staged.keep(digest), signal));
-    const alias = await pointAlias(deps.catalog, deps.clock, tenantId, publication.name, digest).catch(async (error: unknown) => {
+    const place = { tenantId, name: publication.name };
+    const alias = await pointAlias(deps, place, [{ delta: digest, weight: 1 }], signal).catch(async (error: unknown) => {
       if (!known) await withdraw(deps, digest);
       throw error;
     });
-    warmUp(deps, delta);
-    return { delta, alias };
+    return { delta, alias: aliasName(alias) };
   } finally {
     publishing.delete(digest);
   }
@@ -99,7 +111,7 @@ async function publish(
   signal: AbortSignal,
 ): Promise<DeltaRecord> {
   const place = { digest, tenantId, baseName: base.name, suffix: name };
-  const homonym = deps.catalog.view.deltaNamed(deltaName(place));
+  const homonym = deps.catalog.view.deltaNamed(tenantId, deltaName(place));
   if (homonym)
     throw new Fault("resource_exists", `${deltaName(place)} exists with other content`, { detail: { resource: deltaName(place) } });
   await keep(); // Before the check: the node reads it from here.

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { asDeltaDigest, Fault, sha256Hex, systemClock } from "#kernel";
-import { type Delta, type GrpcChannel, InferenceServiceService, ModelServiceService, type PushDeltaRequest, Sampling } from "#proto";
+import { type Delta, GenerateRequest, type GrpcChannel, InferenceServiceService, ModelServiceService, type PushDeltaRequest } from "#proto";
 import { BASE_DIGEST, BASE_NAME, nodeView, snapshotOf } from "../testing/cluster-of.ts";
 import { CLUSTER_KEY, type RouterUnderTest, runRouter } from "../testing/running-router.ts";
 import { type ScriptedNode, scriptedNode } from "../testing/scripted-node.ts";
@@ -53,7 +53,7 @@ async function faultOf(answer: Promise<unknown>): Promise<Fault> {
 
 async function modelServed(channel: GrpcChannel, model: string): Promise<string | undefined> {
   const prompt = { kind: { $case: "text" as const, value: "hello" } };
-  const wish = { model, prompt, sampling: { ...Sampling.create(), maxTokens: 2 } };
+  const wish = GenerateRequest.fromPartial({ model, prompt, sampling: { maxTokens: 2 } });
   return (await Array.fromAsync(channel.serverStream(InferenceServiceService.generate, wish))).at(-1)?.model;
 }
 
@@ -215,8 +215,8 @@ describe("an alias", () => {
       { delta: one.name, weight: 3 },
       { delta: other.name, weight: 1 },
     ];
-    const { alias } = await acme.unary(ModelServiceService.setAlias, { alias: { name: "acme/split", targets } });
-    expect(alias).toEqual({ name: "acme/split", targets });
+    const { alias } = await acme.unary(ModelServiceService.setAlias, { alias: { name: "acme/split", targets, previous: [] } });
+    expect(alias).toEqual({ name: "acme/split", targets, previous: [] });
     const served = await Promise.all(Array.from({ length: 60 }, () => modelServed(acme, "acme/split")));
     const share = served.filter((model) => model === one.name).length / served.length;
     expect(share).toBeGreaterThan(0.5);
@@ -235,31 +235,35 @@ describe("an alias", () => {
     ["targets", "parameter_invalid", "acme/a", []],
     ["targets[0].delta", "model_unknown", "acme/a", [{ delta: sha256Hex("none"), weight: 1 }]],
   ])("at fault in %s is refused (%s)", async (field, reason, name, targets) => {
-    expect(await faultOf(acme.unary(ModelServiceService.setAlias, { alias: { name, targets: [...targets] } }))).toMatchObject({
-      reason,
-      detail: { field },
-    });
+    expect(await faultOf(acme.unary(ModelServiceService.setAlias, { alias: { name, targets: [...targets], previous: [] } }))).toMatchObject(
+      {
+        reason,
+        detail: { field },
+      },
+    );
   });
 
   test("never points at someone else's delta", async () => {
     const { name } = await push(acme);
-    const alias = { name: "zeta/mine", targets: [{ delta: name, weight: 1 }] };
+    const alias = { name: "zeta/mine", targets: [{ delta: name, weight: 1 }], previous: [] };
     expect(await faultOf(zeta.unary(ModelServiceService.setAlias, { alias }))).toMatchObject({ reason: "model_unknown" });
-    expect(await faultOf(under.admin.unary(ModelServiceService.setAlias, { alias }))).toMatchObject({ reason: "model_unknown" });
+    expect(await faultOf(under.operator.unary(ModelServiceService.setAlias, { alias }))).toMatchObject({ reason: "model_unknown" });
   });
 });
 
 describe("a base", () => {
   test("is loaded on the nodes and registered, once", async () => {
-    const { base } = await under.admin.unary(ModelServiceService.addBase, { name: "", directory: "/models/other" });
+    const { base } = await under.operator.unary(ModelServiceService.addBase, { name: "", directory: "/models/other" });
     expect(base).toMatchObject({ name: "other", digest: sha256Hex("/models/other"), directory: "/models/other" });
-    expect((await under.admin.unary(ModelServiceService.addBase, { name: "other", directory: "/models/other" })).base).toEqual(base);
-    expect(await faultOf(under.admin.unary(ModelServiceService.addBase, { name: "other", directory: "/models/changed" }))).toMatchObject({
-      reason: "resource_exists",
-    });
+    expect((await under.operator.unary(ModelServiceService.addBase, { name: "other", directory: "/models/other" })).base).toEqual(base);
+    expect(await faultOf(under.operator.unary(ModelServiceService.addBase, { name: "other", directory: "/models/changed" }))).toMatchObject(
+      {
+        reason: "resource_exists",
+      },
+    );
     expect(await namesOf(acme)).toEqual([BASE_NAME, "other"]);
     expect((await acme.unary(ModelServiceService.listBases, {})).bases.map(({ directory }) => directory)).toEqual(["", ""]);
-    await under.admin.unary(ModelServiceService.removeBase, { name: "other" });
+    await under.operator.unary(ModelServiceService.removeBase, { name: "other" });
     expect(await namesOf(acme)).toEqual([BASE_NAME]);
   });
 });
