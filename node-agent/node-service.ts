@@ -52,7 +52,8 @@ export function createNodeService(deps: NodeServiceDeps): Handlers<typeof NodeSe
 
     async countTokens(request, context) {
       admit(context);
-      const tokens = await encodePrompt(deps.bases.get(request.baseDigest).codec, request.prompt);
+      const { codec, info } = deps.bases.get(request.baseDigest);
+      const tokens = await encodePrompt(codec, info, request.prompt);
       return { tokens: tokens.length };
     },
 

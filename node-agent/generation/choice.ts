@@ -13,6 +13,8 @@ export interface ChoicePiece {
   readonly tokenIds: readonly number[];
   readonly logprobs: readonly WireTokenLogprob[];
   readonly finish: "stop" | "length" | undefined;
+  /** The prompt's tokens, with the piece that is to report them; else empty. */
+  readonly prompt: readonly WireTokenLogprob[];
 }
 
 /**
@@ -34,9 +36,13 @@ export async function* generateChoice(
     const ending = plan.stopTokenIds.has(tokenId) ? "stop" : index + 1 === plan.maxTokens ? "length" : undefined;
     const { finish } = text.push(tokenId, ending);
     if (!finish) continue;
-    yield { choice, text: "", tokenIds: [], logprobs: [], finish };
+    yield { choice, text: "", tokenIds: [], logprobs: [], finish, prompt: [] };
     return;
   }
+  // Who has tokens of the first choice already has the prompt, too: they come with the first of them.
+  const echoes = request.echo && choice === 0 && emittedTokens.length === 0;
+  const scored = echoes && plan.samplingOf(choice).topLogprobs !== undefined;
+  let prompt = echoes && !scored ? promptTokens.map((tokenId) => toWireLogprob(host.codec, tokenId, undefined)) : [];
   const over = new AbortController();
   const sequence: SequenceSpec = {
     ...identity,
@@ -46,14 +52,18 @@ export async function* generateChoice(
     sampling: plan.samplingOf(choice),
     maxTokens: plan.maxTokens,
     stopTokenIds: plan.stopTokenIds,
-    promptLogprobs: false,
+    promptLogprobs: scored,
   };
   for await (const event of use.engine.generate(sequence, AbortSignal.any([signal, over.signal]))) {
-    if (event.kind !== "token") continue;
+    if (event.kind === "prompt") {
+      prompt = promptTokens.map((tokenId, index) => toWireLogprob(host.codec, tokenId, event.logprobs[index]));
+      continue;
+    }
     const step = text.push(event.tokenId, event.finish);
     if (step.finish) over.abort();
-    const logprobs = event.logprob ? [toWireLogprob(host.codec, event.logprob)] : [];
-    yield { choice, text: step.text, tokenIds: [event.tokenId], logprobs, finish: step.finish };
+    const logprobs = event.logprob ? [toWireLogprob(host.codec, event.tokenId, event.logprob)] : [];
+    yield { choice, text: step.text, tokenIds: [event.tokenId], logprobs, finish: step.finish, prompt };
+    prompt = [];
     if (step.finish) return;
   }
   assert(false, "a sequence ends with a finish");

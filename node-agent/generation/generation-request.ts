@@ -10,6 +10,8 @@ import { planSampling, type SamplingPlan } from "./sampling-plan.ts";
 export interface GenerationRequest {
   readonly promptTokens: readonly number[];
   readonly plan: SamplingPlan;
+  /** Whether the first piece of the first choice reports the prompt. */
+  readonly echo: boolean;
   /** By choice: what the client has already. */
   readonly progress: ReadonlyMap<number, ChoiceProgress>;
   /** What earlier attempts have handed over. */
@@ -22,7 +24,7 @@ const REQUEST_ID_LENGTH_MAX = 128;
 /** @throws Fault prompt_malformed, context_too_long, parameter_invalid with the field's name. */
 export async function checkRequest(request: NodeServiceGenerateRequest, host: BaseHost, random: Random): Promise<GenerationRequest> {
   checkRequestId(request.requestId);
-  const promptTokens = await encodePrompt(host.codec, request.prompt);
+  const promptTokens = await encodePrompt(host.codec, host.info, request.prompt);
   host.codec.checkPrompt(promptTokens);
   const plan = planSampling(request.sampling, host.info, host.defaults, promptTokens.length, random);
   const progress = new Map<number, ChoiceProgress>();
@@ -35,7 +37,7 @@ export async function checkRequest(request: NodeServiceGenerateRequest, host: Ba
   }
   const delivered = request.progress.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
   const usageBefore = delivered === 0 ? NO_USAGE : { promptTokens: promptTokens.length, cachedTokens: 0, completionTokens: delivered };
-  return { promptTokens, plan, progress, usageBefore };
+  return { promptTokens, plan, echo: request.echo, progress, usageBefore };
 }
 
 /** What all claims of this attempt say, whatever it consumes. */
@@ -50,6 +52,8 @@ export function claimIdentity(
     attempt: "attempt" in request ? request.attempt : 0,
     tenantId: asTenantId(request.tenantId),
     baseDigest: host.info.digest,
+    // As the router calls it: that is what price lists go by.
+    baseName: request.baseName || host.info.name,
     ...(delta && { deltaDigest: delta.digest }),
     priceVersion: request.priceVersion,
     nodeId,

@@ -133,6 +133,52 @@ describe("generating", () => {
     expect(choice!.logprobs[0]).toMatchObject({ text: "\uFFFD", top: [{ tokenId: 2 }, { tokenId: 3 }] });
   });
 
+  describe("the prompt, when asked for", () => {
+    const promptsOf = (messages: readonly NodeServiceGenerateResponse[]) =>
+      messages.map(({ choice, prompt }) => [choice, prompt.map(({ tokenId }) => tokenId)] as const).filter(([, ids]) => ids.length > 0);
+
+    it("comes once, with the first piece of the first choice, token by token", async () => {
+      const promptTokens = await fake.codec.encode("Hello");
+      const messages = await run(generateRequest({ echo: true }, { n: 2 }));
+      expect(promptsOf(messages)).toEqual([[0, promptTokens]]);
+      expect(
+        messages
+          .find(({ choice }) => choice === 0)!
+          .prompt.map(({ text }) => text)
+          .join(""),
+      ).toContain("Hello");
+      expect(messages.find(({ choice }) => choice === 0)!.prompt.every(({ logprob, top }) => logprob === 0 && top.length === 0)).toBe(true);
+      expect(promptsOf(await run(generateRequest()))).toEqual([]);
+    });
+
+    it("comes with log-probabilities when those are asked for; the first token has none", async () => {
+      const [first] = await run(generateRequest({ echo: true }, { logprobs: 0 }));
+      const ids = await fake.codec.encode("Hello");
+      expect(first!.prompt.map(({ logprob }) => logprob)).toEqual(ids.map((id, index) => (index === 0 ? 0 : -id / 100)));
+    });
+
+    it("comes again from another node until a token of the first choice was delivered", async () => {
+      const other = (tokenIds: number[]) => [
+        { choice: 0, tokenIds, finished: false },
+        { choice: 1, tokenIds: [5], finished: false },
+      ];
+      const again = async (tokenIds: number[]) =>
+        promptsOf(await run(generateRequest({ echo: true, progress: other(tokenIds) }, { n: 2, logprobs: 1 }))).length;
+      expect([await again([]), await again([7])]).toEqual([1, 0]);
+    });
+  });
+
+  it("continues nothing from the token with which the base's texts begin", async () => {
+    const start = { kind: { $case: "start" as const, value: {} } };
+    const [first] = await run(generateRequest({ echo: true, prompt: start }));
+    expect(first!.prompt.map(({ tokenId }) => tokenId)).toEqual([fake.info.bosTokenId ?? fake.info.eosTokenIds[0]]);
+    const bare = { ...fake.host, info: { ...fake.info, bosTokenId: undefined, eosTokenIds: [] } } as unknown as FakeHost["host"];
+    await expect(generate(fake.deps, bare, generateRequest({ prompt: start }), undefined, never).next()).rejects.toMatchObject({
+      reason: "parameter_unsupported",
+      detail: { field: "prompt" },
+    });
+  });
+
   it("claims what was handed over when the client leaves, and frees the row", async () => {
     const leaving = new AbortController();
     const reason = new Fault("client_gone", "left");

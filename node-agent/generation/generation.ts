@@ -142,5 +142,6 @@ function toMessage(piece: ChoicePiece, usage: Usage, residency: string, fingerpr
     usage: { ...usage },
     residency,
     fingerprint,
+    prompt: [...piece.prompt],
   };
 }

@@ -8,7 +8,7 @@ import { checkRequestId, claimIdentity } from "./generation-request.ts";
 import { encodePrompt } from "./prompt.ts";
 import { RequestClaim } from "./request-claim.ts";
 import { TOP_LOGPROBS_MAX } from "./sampling-plan.ts";
-import { toWireLogprob, withoutLogprob } from "./token-logprobs.ts";
+import { toWireLogprob } from "./token-logprobs.ts";
 
 /**
  * The log-probability of each token of a given text. Nothing is generated; billed as a prompt.
@@ -27,7 +27,7 @@ export async function score(
     throw new Fault("parameter_invalid", `logprobs: ${wire.logprobs} is not from 0 to ${TOP_LOGPROBS_MAX}`, {
       detail: { field: "logprobs" },
     });
-  const promptTokens = await encodePrompt(host.codec, wire.prompt);
+  const promptTokens = await encodePrompt(host.codec, host.info, wire.prompt);
   host.codec.checkPrompt(promptTokens);
   if (promptTokens.length > host.info.contextTokensMax)
     throw new Fault("context_too_long", `the prompt has ${promptTokens.length} tokens, the context ${host.info.contextTokensMax}`, {
@@ -38,10 +38,7 @@ export async function score(
     const logprobs = await promptLogprobs(use, wire, promptTokens, signal);
     const usage: Usage = { promptTokens: promptTokens.length, cachedTokens: 0, completionTokens: 0 };
     await new RequestClaim(deps, claimIdentity(wire, host, delta, deps.nodeId), usage).complete(usage);
-    const tokens = promptTokens.map((tokenId, index) => {
-      const logprob = logprobs[index];
-      return logprob ? toWireLogprob(host.codec, logprob) : withoutLogprob(host.codec, tokenId);
-    });
+    const tokens = promptTokens.map((tokenId, index) => toWireLogprob(host.codec, tokenId, logprobs[index]));
     return { tokens, usage: { ...usage } };
   } finally {
     use.release();

@@ -1,8 +1,6 @@
-import type { GenerateRequest, GenerateResponse } from "#proto";
-import { collect } from "./collected-choice.ts";
-import { chatLogprobs, finishOf, type Heading, usageOf } from "./completion-shape.ts";
+import { type ChatBody, parseChatBody } from "./chat-body.ts";
+import { chatLogprobs, type Finish, finishOf, type Heading, usageOf } from "./completion-shape.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { ChatBody, parseBody } from "./request-body.ts";
 import { chatSampling } from "./sampling.ts";
 
 const CHUNK = "chat.completion.chunk";
@@ -11,16 +9,17 @@ const CHUNK = "chat.completion.chunk";
 export const chatCompletions: Endpoint<ChatBody> = {
   path: "/v1/chat/completions",
   idPrefix: "chatcmpl",
-  parse: (body) => parseBody(ChatBody, body),
+  parse: parseChatBody,
+  promptField: () => "messages",
 
-  toRequest(body): GenerateRequest {
-    return { model: body.model, prompt: { kind: { $case: "chat", value: { messages: body.messages } } }, sampling: chatSampling(body) };
+  questions(body) {
+    const prompt = { kind: { $case: "chat" as const, value: { messages: [...body.messages] } } };
+    return [{ kind: "generate", request: { model: body.model, prompt, sampling: chatSampling(body), echo: false, idempotencyKey: "" } }];
   },
 
-  async whole(body, pieces, heading) {
-    const { first, choices, usage } = await collect(pieces);
+  whole(body, { choices, usage }, heading) {
     return {
-      ...heading(first),
+      ...heading,
       object: "chat.completion",
       choices: choices.map((choice) => ({
         index: choice.index,
@@ -35,13 +34,13 @@ export const chatCompletions: Endpoint<ChatBody> = {
   /** Per choice: the role first, then contents, then an empty delta with the finish reason. */
   streaming(body) {
     const opened = new Set<number>();
-    const chunk = (heading: Heading, index: number, delta: object, finish: string | null, logprobs: object | null = null) => ({
+    const chunk = (heading: Heading, index: number, delta: object, finish: Finish, logprobs: object | null = null) => ({
       ...heading,
       object: CHUNK,
       choices: [{ index, delta, logprobs, finish_reason: finish }],
     });
     return {
-      piece(piece: GenerateResponse, heading: Heading) {
+      chunks({ piece }, heading) {
         const chunks: object[] = [];
         if (!opened.has(piece.choice)) {
           opened.add(piece.choice);
@@ -54,7 +53,7 @@ export const chatCompletions: Endpoint<ChatBody> = {
         if (finish !== null) chunks.push(chunk(heading, piece.choice, {}, finish));
         return chunks;
       },
-      usage: (heading, usage) => ({ ...heading, object: CHUNK, choices: [], usage: usageOf(usage) }),
+      last: (heading) => ({ ...heading, object: CHUNK, choices: [] }),
     };
   },
 };

@@ -1,57 +1,69 @@
-import type { GenerateRequest, GenerateResponse } from "#proto";
-import { collect } from "./collected-choice.ts";
-import { completionLogprobs, finishOf, type Heading, usageOf } from "./completion-shape.ts";
+import type { CollectedAnswer, CollectedChoice } from "./collected-answer.ts";
+import { type CompletionBody, parseCompletionBody } from "./completion-body.ts";
+import { completionLogprobs, usageOf } from "./completion-shape.ts";
+import { CompletionStream } from "./completion-stream.ts";
+import { type EchoedPrompt, echoedPrompt } from "./echoed-prompt.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { CompletionBody, parseBody } from "./request-body.ts";
 import { completionSampling } from "./sampling.ts";
+import { TokenOffsets } from "./token-offsets.ts";
+
+const OBJECT = "text_completion";
 
 /** `POST /v1/completions` */
 export const completions: Endpoint<CompletionBody> = {
   path: "/v1/completions",
   idPrefix: "cmpl",
-  parse: (body) => parseBody(CompletionBody, body),
+  parse: parseCompletionBody,
+  promptField: ({ prompts }, question) => (prompts.length === 1 ? "prompt" : `prompt[${question}]`),
 
-  toRequest(body): GenerateRequest {
-    const given = body.prompt;
-    const prompt = Array.isArray(given) && given.length === 1 && typeof given[0] !== "number" ? given[0]! : (given as string | number[]);
-    return {
-      model: body.model,
-      prompt: { kind: typeof prompt === "string" ? { $case: "text", value: prompt } : { $case: "tokens", value: { ids: prompt } } },
-      sampling: completionSampling(body),
-    };
+  questions(body) {
+    const { model, logprobs = 0 } = body;
+    if (body.scores) return body.prompts.map((prompt) => ({ kind: "score", request: { model, prompt, logprobs } }));
+    const sampling = completionSampling(body);
+    const echo = body.echo ?? false;
+    return body.prompts.map((prompt) => ({ kind: "generate", request: { model, prompt, sampling, echo, idempotencyKey: "" } }));
   },
 
-  async whole(body, pieces, heading) {
-    const { first, choices, usage } = await collect(pieces);
-    return {
-      ...heading(first),
-      object: "text_completion",
-      choices: choices.map((choice) => ({
-        text: choice.text,
-        index: choice.index,
-        logprobs: body.logprobs === undefined ? null : completionLogprobs(choice.logprobs, 0),
+  whole(body, answer, heading) {
+    const choices = body.prompts.flatMap((prompt, question) => {
+      const tokens = answer.prompts.get(question);
+      const echo = body.echo && tokens ? echoedPrompt(prompt, tokens) : undefined;
+      return bestOf(body, answer, question).map((choice) => ({
+        text: (echo?.text ?? "") + choice.text,
+        logprobs: body.logprobs === undefined ? null : logprobsOf(choice, echo),
         finish_reason: choice.finish,
-      })),
-      usage: usageOf(usage),
-    };
+      }));
+    });
+    return { ...heading, object: OBJECT, choices: choices.map((choice, index) => ({ index, ...choice })), usage: usageOf(answer.usage) };
   },
 
   streaming(body) {
-    const written: number[] = [];
+    const streams = body.prompts.map((prompt) => new CompletionStream(body, prompt));
     return {
-      piece(piece: GenerateResponse, heading: Heading) {
-        const offset = written[piece.choice] ?? 0;
-        written[piece.choice] = offset + piece.text.length;
-        const logprobs = body.logprobs === undefined ? null : completionLogprobs(piece.logprobs, offset);
-        return [
-          {
-            ...heading,
-            object: "text_completion",
-            choices: [{ text: piece.text, index: piece.choice, logprobs, finish_reason: finishOf(piece) }],
-          },
-        ];
+      chunks({ question, piece }, heading) {
+        const choices = streams[question]!.take(piece);
+        const first = question * body.choices.made;
+        return choices.map((choice) => ({ ...heading, object: OBJECT, choices: [{ ...choice, index: first + choice.index }] }));
       },
-      usage: (heading, usage) => ({ ...heading, object: "text_completion", choices: [], usage: usageOf(usage) }),
+      last: (heading) => ({ ...heading, object: OBJECT, choices: [] }),
     };
   },
 };
+
+/** Of a question's choices those whose tokens are the likeliest on average, the likeliest first; all of them where as many are kept as made. */
+function bestOf({ choices: { kept, made } }: CompletionBody, answer: CollectedAnswer, question: number): readonly CollectedChoice[] {
+  const all = answer.choices.filter((choice) => choice.question === question);
+  if (kept === made) return all;
+  const ranked = all.map((choice) => ({ choice, mean: meanLogprob(choice) })).sort((one, other) => other.mean - one.mean);
+  return ranked.slice(0, kept).map(({ choice }) => choice);
+}
+
+function meanLogprob({ logprobs }: CollectedChoice): number {
+  return logprobs.reduce((sum, token) => sum + token.logprob, 0) / logprobs.length;
+}
+
+function logprobsOf(choice: CollectedChoice, echo: EchoedPrompt | undefined) {
+  const offsets = new TokenOffsets(echo?.text.length);
+  const own = choice.logprobs.map((token) => offsets.take(token.raw));
+  return completionLogprobs([...(echo?.tokens ?? []), ...choice.logprobs], [...(echo?.offsets ?? []), ...own], echo !== undefined);
+}

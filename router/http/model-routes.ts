@@ -1,20 +1,28 @@
-import type { FastifyInstance } from "fastify";
-import { bearerToken, type Model } from "#proto";
-import type { InferenceCore } from "../contract.ts";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Model } from "#proto";
+import type { InferenceCore, Principal } from "../contract.ts";
 
-/** `GET /v1/models` and `GET /v1/models/{id}`, with vLLM's `root` and `parent` for deltas. */
-export function addModelRoutes(server: FastifyInstance, core: InferenceCore): void {
-  server.get("/v1/models", async (request) => {
-    const principal = await core.authenticate(bearerToken(request.headers.authorization));
-    const models = await core.listModels(principal);
-    return { object: "list", data: models.map(shape) };
-  });
+export interface ModelRouteDeps {
+  readonly core: InferenceCore;
+  /** Removes a delta or an alias of the caller's tenant. @throws Fault model_unknown, scope_missing for a base, resource_in_use */
+  readonly removeModel: (principal: Principal, name: string) => Promise<void>;
+}
 
-  // A wildcard, because names hold slashes and colons, raw or percent-encoded.
-  server.get("/v1/models/*", async (request) => {
-    const principal = await core.authenticate(bearerToken(request.headers.authorization));
-    return shape(await core.getModel(principal, (request.params as { "*": string })["*"]));
+/** `/v1/models`, with vLLM's `root` and `parent` for deltas. */
+export function addModelRoutes(server: FastifyInstance, { core, removeModel }: ModelRouteDeps): void {
+  server.get("/v1/models", async ({ principal }) => ({ object: "list", data: (await core.listModels(principal)).map(shape) }));
+
+  server.get("/v1/models/*", async (request) => shape(await core.getModel(request.principal, nameIn(request))));
+
+  server.delete("/v1/models/*", async (request) => {
+    const name = nameIn(request);
+    await removeModel(request.principal, name);
+    return { id: name, object: "model", deleted: true };
   });
+}
+
+function nameIn(request: FastifyRequest): string {
+  return (request.params as { "*": string })["*"];
 }
 
 function shape(model: Model) {

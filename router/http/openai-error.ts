@@ -1,6 +1,6 @@
 import { FAULTS, type Fault, type FaultReason } from "#kernel";
 
-/** The one mapping from a Fault to OpenAI's error: status, body and the headers its clients act on. */
+/** The one mapping from a Fault, or a refusal of HTTP's own, to OpenAI's error: status, body and the headers its clients act on. */
 
 /** All four keys are required by OpenAI's schema. */
 export interface OpenAiErrorBody {
@@ -33,25 +33,52 @@ const CODES: Partial<Record<FaultReason, string>> = {
   bug: "server_error",
 };
 
-export function faultToHttp(fault: Fault): HttpError {
+/** `field`: what the client calls the field at fault; default: as the fault says. */
+export function faultToHttp(fault: Fault, field = fault.detail.field): HttpError {
   const status = FAULTS[fault.reason].http;
   const headers: Record<string, string> = { "x-should-retry": String(fault.retry.kind !== "never") };
   if (fault.retry.kind === "after") {
-    headers["retry-after-ms"] = String(fault.retry.waitMs);
+    headers["retry-after-ms"] = String(Math.ceil(fault.retry.waitMs));
     headers["retry-after"] = String(Math.ceil(fault.retry.waitMs / 1000));
   }
   const error = {
     message: fault.message,
-    type: errorType(status, fault.reason),
-    param: fault.detail.field ?? (fault.reason === "model_unknown" ? "model" : null),
+    type: errorType(status, fault),
+    param: field ?? (fault.reason === "model_unknown" ? "model" : null),
     code: CODES[fault.reason] ?? fault.reason,
   };
   return { status, headers, body: { error } };
 }
 
-function errorType(status: number, reason: FaultReason): string {
+/** What HTTP itself refuses, before there is a request that our faults could speak of. */
+export type TransportRefusal =
+  | { readonly kind: "method"; readonly method: string; readonly path: string; readonly allowed: readonly string[] }
+  | { readonly kind: "content_type"; readonly message: string }
+  | { readonly kind: "malformed"; readonly status: 400 | 408 | 431; readonly message: string };
+
+const REFUSAL_CODES = { method: "method_not_supported", content_type: "unsupported_content_type", malformed: "message_malformed" } as const;
+
+export function refusalToHttp(refusal: TransportRefusal): HttpError {
+  const type = "invalid_request_error";
+  const answer = (status: number, message: string, headers: Record<string, string> = {}): HttpError => ({
+    status,
+    headers: { "x-should-retry": String(status === 408), ...headers },
+    body: { error: { message, type, param: null, code: REFUSAL_CODES[refusal.kind] } },
+  });
+  switch (refusal.kind) {
+    case "method":
+      return answer(405, `${refusal.method} is not supported on ${refusal.path}`, { allow: refusal.allowed.join(", ") });
+    case "content_type":
+      return answer(415, refusal.message);
+    case "malformed":
+      return answer(refusal.status, refusal.message);
+  }
+}
+
+/** Of a limit its kind, as OpenAI has it: of requests, or of tokens. */
+function errorType(status: number, { reason, detail }: Fault): string {
   if (reason === "budget_spent") return "insufficient_quota";
-  if (status === 429) return "requests";
+  if (status === 429) return detail.resource?.startsWith("tokens") ? "tokens" : "requests";
   if (status === 503) return "service_unavailable_error";
   return status >= 500 ? "server_error" : "invalid_request_error";
 }

@@ -2,13 +2,16 @@ import { z } from "zod";
 import { Fault } from "#kernel";
 
 /**
- * What OpenAI's clients send. Fields that we don't know are tolerated, since clients of many ages send many; fields
- * that would change the answer and that we don't offer are refused by name. Ranges are the core's to check, once for
- * both doors; here only the types.
+ * What OpenAI's clients send to both endpoints. Fields that we don't know are tolerated, since clients of many ages send
+ * many; fields that would change the answer and that we don't offer are refused by name. Ranges are the core's to check,
+ * once for both doors; here only the types, and what OpenAI limits more narrowly.
  */
-const nullable = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
+export const nullable = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
 
-const Sampling = {
+/** JSON can spell half a character, which no token stands for. */
+export const text = z.string().refine((value) => value.isWellFormed(), "is no valid Unicode text");
+
+export const SAMPLING_FIELDS = {
   n: nullable(z.int().nonnegative()),
   temperature: nullable(z.number()),
   top_p: nullable(z.number()),
@@ -19,53 +22,24 @@ const Sampling = {
   frequency_penalty: nullable(z.number()),
   repetition_penalty: nullable(z.number()),
   logit_bias: nullable(z.record(z.string().regex(/^\d+$/, "is not a token id"), z.number())),
-  stop: nullable(z.union([z.string().transform((stop) => [stop]), z.array(z.string())])),
+  stop: nullable(z.union([text.transform((stop) => [stop]), z.array(text)])),
   ignore_eos: nullable(z.boolean()),
 };
 
-const Streaming = {
-  model: z.string(),
+export const STREAMING_FIELDS = {
+  model: text,
   stream: nullable(z.boolean()),
-  stream_options: nullable(z.object({ include_usage: z.boolean().optional() })),
+  stream_options: nullable(
+    z.object({
+      include_usage: nullable(z.boolean()),
+      /** vLLM's: the usage so far on every chunk. */
+      continuous_usage_stats: nullable(z.boolean()),
+    }),
+  ),
 };
-
-const TokenIds = z.array(z.int().nonnegative());
-
-export const CompletionBody = z.object({
-  ...Streaming,
-  ...Sampling,
-  prompt: z.union([z.string(), TokenIds.min(1), z.tuple([z.string()]), z.tuple([TokenIds.min(1)])], {
-    error: "is neither a string nor a list of token ids (one prompt a request)",
-  }),
-  max_tokens: nullable(z.int()),
-  logprobs: nullable(z.int()),
-});
-export type CompletionBody = z.infer<typeof CompletionBody>;
-
-const TextPart = z.object({ type: z.literal("text", { error: "is no text: only text is supported" }), text: z.string() });
-
-export const ChatBody = z.object({
-  ...Streaming,
-  ...Sampling,
-  messages: z
-    .array(
-      z.object({
-        role: z.string(),
-        content: z.union([z.string(), z.array(TextPart).transform((parts) => parts.map((part) => part.text).join(""))]),
-      }),
-    )
-    .min(1),
-  max_tokens: nullable(z.int()),
-  max_completion_tokens: nullable(z.int()),
-  logprobs: nullable(z.boolean()),
-  top_logprobs: nullable(z.int()),
-});
-export type ChatBody = z.infer<typeof ChatBody>;
 
 /** Known to OpenAI, not offered here; harmless at these values. */
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
-  best_of: [1],
-  echo: [false],
   suffix: [""],
   tools: [],
   tool_choice: ["none", "auto"],
@@ -83,19 +57,28 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   }
   for (const [field, value] of Object.entries(body)) {
     const harmless = Object.hasOwn(UNSUPPORTED, field) ? UNSUPPORTED[field] : undefined;
-    if (harmless && value !== null && !harmless.includes(value) && !isEmpty(value)) {
-      throw new Fault("parameter_unsupported", `${field} is not supported`, { detail: { field } });
-    }
+    if (harmless && value !== null && !harmless.includes(value) && !isEmpty(value)) throw unsupported(field, "is not supported");
   }
-  const format = (body as { response_format?: { type?: unknown } | null }).response_format?.type;
-  if (format !== undefined && format !== "text") {
-    throw new Fault("parameter_unsupported", "response_format is only supported as text", { detail: { field: "response_format" } });
-  }
+  const { response_format: format, modalities } = body as { response_format?: { type?: unknown } | null; modalities?: unknown };
+  if (format !== undefined && format !== null && format.type !== "text") throw unsupported("response_format", "is only supported as text");
+  if (Array.isArray(modalities) && modalities.some((modality) => modality !== "text")) throw unsupported("modalities", "are only text");
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const field = issue.path.join(".") || "body";
-  throw new Fault("parameter_invalid", `${field}: ${issue.message}`, { detail: { field } });
+  throw invalidField(fieldOf(parsed.error.issues[0]!.path), parsed.error.issues[0]!.message);
+}
+
+export function invalidField(field: string, what: string): Fault {
+  return new Fault("parameter_invalid", `${field}: ${what}`, { detail: { field } });
+}
+
+function unsupported(field: string, what: string): Fault {
+  return new Fault("parameter_unsupported", `${field} ${what}`, { detail: { field } });
+}
+
+/** `messages[0].role`, as OpenAI writes it. */
+function fieldOf(path: readonly PropertyKey[]): string {
+  const field = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
+  return field.replace(/^\./, "") || "body";
 }
 
 function isEmpty(value: unknown): boolean {

@@ -1,5 +1,6 @@
 import { Sampling } from "#proto";
-import type { ChatBody, CompletionBody } from "./request-body.ts";
+import type { ChatBody } from "./chat-body.ts";
+import type { CompletionBody } from "./completion-body.ts";
 
 /** OpenAI's default for `/v1/completions`; for chat it is what the context leaves, bounded by the core. */
 const COMPLETION_MAX_TOKENS = 16;
@@ -18,14 +19,18 @@ function sharedSampling(body: CompletionBody | ChatBody): Partial<Sampling> {
     frequencyPenalty: body.frequency_penalty,
     repetitionPenalty: body.repetition_penalty,
     logitBias: Object.fromEntries(Object.entries(body.logit_bias ?? {}).map(([id, bias]) => [Number(id), bias])),
-    stop: body.stop ?? [],
+    stop: [...(body.stop ?? [])],
     n: body.n,
     ignoreEos: body.ignore_eos ?? false,
   };
 }
 
 export function completionSampling(body: CompletionBody): Sampling {
-  return Sampling.fromPartial({ ...sharedSampling(body), maxTokens: body.max_tokens ?? COMPLETION_MAX_TOKENS, logprobs: body.logprobs });
+  const { kept, made } = body.choices;
+  // The best are chosen by the log-probabilities of their tokens.
+  const logprobs = body.logprobs ?? (made > kept ? 0 : undefined);
+  const n = body.best_of ?? body.n;
+  return Sampling.fromPartial({ ...sharedSampling(body), n, maxTokens: body.max_tokens ?? COMPLETION_MAX_TOKENS, logprobs });
 }
 
 export function chatSampling(body: ChatBody): Sampling {

@@ -65,26 +65,26 @@ const cases: readonly [string, (directory: string) => void, FaultReason, RegExp]
 
 test.each(cases)("%s", async (_, spoil, reason, names) => {
   const directory = folder(spoil);
-  const fault = await faultOf(steady.admin.unary(ModelServiceService.addBase, { name: "bad-base", directory }));
+  const fault = await faultOf(steady.operator.unary(ModelServiceService.addBase, { name: "bad-base", directory }));
   expect([fault.reason, namesOf(fault)]).toEqual([reason, expect.stringMatching(names)]);
 });
 
 test("no folder at all", async () => {
   for (const directory of ["/no/such/folder", "/dev/null", "relative/../.."]) {
-    const fault = await faultOf(steady.admin.unary(ModelServiceService.addBase, { name: "bad-base", directory }));
+    const fault = await faultOf(steady.operator.unary(ModelServiceService.addBase, { name: "bad-base", directory }));
     expect(["file_missing", "file_malformed", "parameter_invalid"]).toContain(fault.reason);
   }
-  const fault = await faultOf(steady.admin.unary(ModelServiceService.addBase, { name: "", directory: "" }));
+  const fault = await faultOf(steady.operator.unary(ModelServiceService.addBase, { name: "", directory: "" }));
   expect(fault.detail.field).toBe("directory");
 });
 
 test.each(["../x", "__proto__", "Upper", "a".repeat(64), "a:b"])("the name %j", async (name) => {
-  const fault = await faultOf(steady.admin.unary(ModelServiceService.addBase, { name, directory: SOUND }));
+  const fault = await faultOf(steady.operator.unary(ModelServiceService.addBase, { name, directory: SOUND }));
   expect([fault.reason, fault.detail.field]).toEqual(["parameter_invalid", "name"]);
 });
 
 test("a name that another base has", async () => {
-  const fault = await faultOf(steady.admin.unary(ModelServiceService.addBase, { name: "demo-base", directory: SOUND }));
+  const fault = await faultOf(steady.operator.unary(ModelServiceService.addBase, { name: "demo-base", directory: SOUND }));
   expect([fault.reason, namesOf(fault)]).toEqual(["resource_exists", expect.stringContaining("demo-base")]);
 });
 

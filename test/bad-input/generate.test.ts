@@ -19,7 +19,7 @@ let vocabularySize: number;
 let contextTokensMax: number;
 beforeAll(async () => {
   steady = await startSteadyCluster();
-  const { bases } = await steady.admin.unary(ModelServiceService.listBases, {});
+  const { bases } = await steady.operator.unary(ModelServiceService.listBases, {});
   ({ vocabularySize, contextTokensMax } = bases[0]!);
 });
 afterAll(() => steady?.[Symbol.asyncDispose]());

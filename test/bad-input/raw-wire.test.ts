@@ -102,7 +102,9 @@ describe("HTTP", () => {
     ["logit_bias", [{ x: 1 }, { "-1": 1 }, { "5": 101 }, { "99999999": 1 }]],
     ["stream", ["yes"]],
     ["model", [undefined, 5, "", "m".repeat(257)]],
-    ["best_of", [2]],
+    ["best_of", [0, -1, 1.5, 17, "two"]],
+    ["echo", ["yes"]],
+    ["suffix", ["end"]],
   ];
   test.each(fields)("completions: %s", async (name, values) => {
     for (const value of values) {
@@ -116,7 +118,10 @@ describe("HTTP", () => {
     ["none", undefined, "invalid_value"],
     ["empty", "", "prompt_malformed"],
     ["no tokens", [], "invalid_value"],
-    ["several", ["a", "b"], "invalid_value"],
+    ["several, one of them none", ["a", ""], "prompt_malformed"],
+    ["several of two kinds", ["a", [1]], "invalid_value"],
+    ["several, one of them longer than the context", [[1], Array(5_000).fill(1)], "context_length_exceeded"],
+    ["129 at once", Array(129).fill("a"), "invalid_value"],
     ["a negative token id", [-1], "invalid_value"],
     ["a token id outside the vocabulary", [10_000_000], "prompt_malformed"],
     ["half a token id", [1.5], "invalid_value"],
@@ -139,6 +144,9 @@ describe("HTTP", () => {
     ["more alternatives than 20", { logprobs: true, top_logprobs: 21 }, /logprobs/],
     ["tools", { tools: [{ type: "function" }] }, /tools/],
     ["a response format", { response_format: { type: "json_object" } }, /response_format/],
+    ["a tool's word", { messages: [{ role: "tool", content: "5", tool_call_id: "x" }] }, /messages/],
+    ["a call of a tool", { messages: [{ role: "assistant", content: null, tool_calls: [{}] }] }, /messages/],
+    ["alternatives without log-probabilities", { top_logprobs: 2 }, /top_logprobs/],
     ["more tokens than 0", { max_completion_tokens: 0 }, /max_(completion_)?tokens/],
   ];
   test.each(chats)("a conversation: %s", async (_, changes, param) => {
@@ -171,9 +179,14 @@ describe("HTTP", () => {
       await post("[]"),
       await post('"x"'),
       await post(Buffer.from([0x22, 0xff])),
-      await post("a=b", { type: "text/csv" }),
+      await post(Buffer.from('{"model":"\xff"}', "latin1")),
+      await post('{"model":"\\ud800","prompt":"x"}'),
+      await post(`{"model":${"[".repeat(1_000_000)}`),
+      await post(`{"model":${'{"a":'.repeat(500_000)}`),
     ];
     for (const { status: given, error } of refusals) expect([given, error.type]).toEqual([400, "invalid_request_error"]);
+    const { status: given, error } = await post("a=b", { type: "text/csv" });
+    expect([given, error.type]).toEqual([415, "invalid_request_error"]);
   });
 
   test("5 MB", async () => {

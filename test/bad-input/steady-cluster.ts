@@ -33,7 +33,9 @@ export interface Standing {
 /** A real cluster with two customers, that can tell whether it is still the same. */
 export interface SteadyCluster extends AsyncDisposable {
   readonly cluster: RunningCluster;
+  /** The operator at the administration's door, and at the customers'. */
   readonly admin: GrpcChannel;
+  readonly operator: GrpcChannel;
   readonly acme: Customer;
   readonly globex: Customer;
   readonly routerPid: number;
@@ -48,10 +50,14 @@ export interface SteadyCluster extends AsyncDisposable {
 export async function startSteadyCluster(): Promise<SteadyCluster> {
   await using starting = new AsyncDisposableStack();
   const cluster = starting.use(await startCluster({ args: ["--no-demo", "--base", "models/demo-base"] }));
-  const admin = cluster.channel(cluster.adminKey);
+  const admin = cluster.adminChannel();
+  const operator = cluster.channel(cluster.adminKey);
   const { pid: routerPid } = JSON.parse(readFileSync(join(cluster.home, "cluster.json"), "utf8")) as { pid: number };
   const newKey = async (tenantId: string, scopes: readonly Scope[]) => {
-    const { key, secret } = await admin.unary(AdminServiceService.createKey, { tenantId, scopes: [...scopes], expiresAtMs: 0 });
+    const { key, secret } = await admin.unary(AdminServiceService.createKey, {
+      ...{ tenantId, projectId: "", name: "", expiresAtMs: 0 },
+      scopes: [...scopes],
+    });
     return { id: key!.id, text: secret };
   };
   const customer = async (tenant: string): Promise<Customer> => {
@@ -63,21 +69,21 @@ export async function startSteadyCluster(): Promise<SteadyCluster> {
   };
   const acme = await customer("acme");
   const globex = await customer("globex");
-  const standing = () => standingOf(admin, routerPid, cluster.home);
+  const standing = () => standingOf(operator, routerPid, cluster.home);
   const serve = () => generate(acme.channel, greedy(acme.alias, "A normal request", 8));
   const usual = await serve();
   const before = await standing();
   starting.move(); // From here on it is the caller's to stop.
 
   return {
-    ...{ cluster, admin, acme, globex, routerPid, standing, newKey },
+    ...{ cluster, admin, operator, acme, globex, routerPid, standing, newKey },
     running: () => runningIn(admin),
     async expectSteady() {
       await expect.poll(standing, { timeout: 10_000 }).toEqual(before);
       expect((await serve()).text).toBe(usual.text);
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([admin, acme.channel, globex.channel].map((channel) => channel[Symbol.asyncDispose]()));
+      await Promise.all([admin, operator, acme.channel, globex.channel].map((channel) => channel[Symbol.asyncDispose]()));
       await cluster[Symbol.asyncDispose]();
     },
   };
@@ -88,11 +94,11 @@ async function push(channel: GrpcChannel, folder: DeltaFolder): Promise<string> 
   return delta!.name;
 }
 
-async function standingOf(admin: GrpcChannel, routerPid: number, home: string): Promise<Standing> {
+async function standingOf(operator: GrpcChannel, routerPid: number, home: string): Promise<Standing> {
   const [{ deltas }, { aliases }, { bases }] = await Promise.all([
-    admin.unary(ModelServiceService.listDeltas, { tenantId: "" }),
-    admin.unary(ModelServiceService.listAliases, {}),
-    admin.unary(ModelServiceService.listBases, {}),
+    operator.unary(ModelServiceService.listDeltas, { tenantId: "" }),
+    operator.unary(ModelServiceService.listAliases, {}),
+    operator.unary(ModelServiceService.listBases, {}),
   ]);
   const nodes = readdirSync(join(home, "nodes")).map((node) => join("nodes", node, "deltas"));
   return {

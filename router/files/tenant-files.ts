@@ -1,0 +1,125 @@
+import { type Bytes, type Clock, every, Fault, type Log, MINUTE, type Millis, toFault } from "#kernel";
+import { type Catalog, DEFAULT_PROJECT, type FileRecord } from "../catalog/index.ts";
+import type { Principal } from "../contract.ts";
+import type { RandomSecret } from "../keys/index.ts";
+import { type FileBytes, openFileBytes } from "./file-bytes.ts";
+import { FILE_LIMITS, type FileLimits } from "./file-limits.ts";
+import { FileUpload } from "./file-upload.ts";
+import { UploadRoom } from "./upload-room.ts";
+
+export interface TenantFilesDeps {
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly randomSecret: RandomSecret;
+}
+
+export interface TenantFilesOptions {
+  /** Where the bytes lie. Routers of one cluster that are to give each other's files share it. */
+  readonly directory: string;
+  readonly limits?: FileLimits;
+}
+
+/** Files that tenants upload. What is someone else's, or has expired, is not there. */
+export interface TenantFiles extends AsyncDisposable {
+  readonly limits: FileLimits;
+  /** @throws Fault scope_missing for who has no tenant; rate_exceeded when the tenant has as many as it may */
+  receive(principal: Principal, filename: string): Promise<FileUpload>;
+  /** In order of creation. */
+  list(principal: Principal): readonly FileRecord[];
+  /** @throws Fault resource_unknown */
+  get(principal: Principal, id: string): FileRecord;
+  /** @throws Fault resource_unknown, checksum_mismatch */
+  read(file: FileRecord, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+  /** @throws Fault resource_unknown */
+  remove(principal: Principal, id: string): Promise<void>;
+}
+
+/** An expired file is invisible at once; its bytes are gone within this time, or a few times it when many expire together. */
+const SWEEP_MS: Millis = MINUTE;
+const SWEPT_AT_ONCE_MAX = 100;
+/** Bytes without a record are older than this when nobody is about to write the record. */
+const UNKNOWN_AGE_MS_MIN: Millis = 60 * MINUTE;
+
+/** Opens the tenants' files, and removes from time to time what has expired. */
+export async function startTenantFiles(deps: TenantFilesDeps, options: TenantFilesOptions): Promise<TenantFiles> {
+  const { catalog, clock } = deps;
+  const limits = options.limits ?? FILE_LIMITS;
+  const newName = () => deps.randomSecret(12).toString("hex");
+  const bytes = await openFileBytes(options.directory, newName);
+  const removeUnknown = () => bytes.removeUnknown((id) => catalog.view.get("file", id) !== undefined, clock.now() - UNKNOWN_AGE_MS_MIN);
+  await removeUnknown();
+  const room = new UploadRoom(limits);
+  const stopping = new AbortController();
+  const tidy = async (work: () => Promise<void>) => {
+    await work().catch((error: unknown) => deps.log.warn({ err: toFault(error) }, "old files could not be removed; it is tried again"));
+  };
+  const swept = Promise.all([
+    every(clock, SWEEP_MS, stopping.signal, () => tidy(() => removeExpired(deps, bytes))),
+    every(clock, UNKNOWN_AGE_MS_MIN, stopping.signal, () => tidy(removeUnknown)),
+  ]);
+
+  const visible = (file: FileRecord) => file.expiresAt === undefined || clock.now() < file.expiresAt;
+  const get = (principal: Principal, id: string): FileRecord => {
+    const file = catalog.view.own("file", principal.tenantId, id);
+    if (!file || !visible(file)) throw unknownFile(id);
+    return file;
+  };
+  return {
+    limits,
+    get,
+    async receive(principal, filename) {
+      const owner = ownerOf(principal);
+      const kept = [...catalog.view.of("file", owner.tenantId)];
+      const place = room.take(owner.tenantId, { files: kept.length, sizeBytes: sum(kept.map((file) => file.sizeBytes)) });
+      try {
+        const incoming = await bytes.receive(limits.fileBytesMax);
+        return new FileUpload({ ...deps, newName }, { owner, filename, incoming, place, sizeBytesMax: limits.fileBytesMax });
+      } catch (error) {
+        place[Symbol.dispose]();
+        throw error;
+      }
+    },
+    list: ({ tenantId }) =>
+      [...(tenantId === undefined ? catalog.view.all("file") : catalog.view.of("file", tenantId))].filter(visible).sort(byCreation),
+    read: (file, signal) => bytes.read(file, signal),
+    async remove(principal, id) {
+      const file = get(principal, id);
+      if (!(await catalog.remove("file", id))) throw unknownFile(id);
+      await bytes.remove(file);
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await swept;
+    },
+  };
+}
+
+async function removeExpired({ catalog, clock }: TenantFilesDeps, bytes: FileBytes): Promise<void> {
+  const now = clock.now();
+  const expired = catalog.view
+    .all("file")
+    .filter((file) => file.expiresAt !== undefined && file.expiresAt <= now)
+    .take(SWEPT_AT_ONCE_MAX);
+  for (const file of [...expired]) {
+    await catalog.remove("file", file.id);
+    await bytes.remove(file);
+  }
+}
+
+function ownerOf({ tenantId, projectId }: Principal): Pick<FileRecord, "tenantId" | "projectId"> {
+  if (tenantId === undefined) throw new Fault("scope_missing", "a file belongs to a tenant: use a key of one");
+  return { tenantId, projectId: projectId ?? (DEFAULT_PROJECT as FileRecord["projectId"]) };
+}
+
+function byCreation(one: FileRecord, other: FileRecord): number {
+  return one.createdAt - other.createdAt || (one.id < other.id ? -1 : 1);
+}
+
+function unknownFile(id: string): Fault {
+  return new Fault("resource_unknown", `the file "${id}" does not exist or you do not have access to it`, { detail: { resource: id } });
+}
+
+function sum(values: readonly Bytes[]): Bytes {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,58 @@
+import { Fault } from "#kernel";
+import type { Principal } from "../contract.ts";
+
+/**
+ * Who may ask for what: `infer` and `train` are scopes of a tenant's key (an operator's key has all), `public` needs no
+ * key. A route that is not named here is refused when the server starts, and a test asks each of them with every kind of key.
+ */
+export type RouteScope = "public" | "infer" | "train";
+
+export interface HttpRoute {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** `:id` stands for one segment, `*` for the rest: names of models hold slashes and colons, raw or percent-encoded. */
+  readonly path: string;
+  readonly scope: RouteScope;
+}
+
+export const HTTP_ROUTES = [
+  { method: "GET", path: "/healthz", scope: "public" },
+  { method: "GET", path: "/readyz", scope: "public" },
+
+  { method: "POST", path: "/v1/completions", scope: "infer" },
+  { method: "POST", path: "/v1/chat/completions", scope: "infer" },
+
+  { method: "GET", path: "/v1/models", scope: "infer" },
+  { method: "GET", path: "/v1/models/*", scope: "infer" },
+  { method: "DELETE", path: "/v1/models/*", scope: "train" },
+
+  // Also for reading: a file holds what a customer's own users wrote, and keys to infer are handed out widely.
+  { method: "POST", path: "/v1/files", scope: "train" },
+  { method: "GET", path: "/v1/files", scope: "train" },
+  { method: "GET", path: "/v1/files/:id", scope: "train" },
+  { method: "DELETE", path: "/v1/files/:id", scope: "train" },
+  { method: "GET", path: "/v1/files/:id/content", scope: "train" },
+
+  { method: "GET", path: "/v1/organization/usage/completions", scope: "infer" },
+  { method: "GET", path: "/v1/organization/costs", scope: "infer" },
+] as const satisfies readonly HttpRoute[];
+
+/** The rule of a route as it was declared to the server; undefined for one without. */
+export function routeRule(method: string, path: string): HttpRoute | undefined {
+  return HTTP_ROUTES.find((route) => route.method === method && route.path === path);
+}
+
+/** Methods by which a path, as a client wrote it, may be asked; empty when there is no such path. */
+export function methodsOf(path: string): readonly string[] {
+  return HTTP_ROUTES.filter((route) => patternOf(route.path).test(path)).map((route) => route.method);
+}
+
+/** An operator's key has all scopes. @throws Fault scope_missing */
+export function checkScope(principal: Principal, scope: Exclude<RouteScope, "public">): void {
+  if (principal.scopes.has(scope) || principal.scopes.has("admin")) return;
+  throw new Fault("scope_missing", `the key may not do this: it needs the scope ${scope}`);
+}
+
+function patternOf(path: string): RegExp {
+  const escaped = path.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replace(/:\w+/g, "[^/]+").replace("*", ".+")}$`);
+}
