@@ -7,7 +7,11 @@ const FIRST_TOKEN_BUCKETS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2,
 const INTER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 5];
 
 /** A node's own metrics; vLLM's names for the same things are in vllm-metrics.ts. Never a tenant or a delta in a label. */
-export function createNodeMetrics(registry: Registry, bases: HostedBases): GenerationObserver {
+export function createNodeMetrics(
+  registry: Registry,
+  bases: HostedBases,
+  gauges: { readonly claimsPending: () => number },
+): GenerationObserver {
   const registers = [registry];
   const firstToken = new Histogram({
     name: "deltaplane_time_to_first_token_seconds",
@@ -39,6 +43,14 @@ export function createNodeMetrics(registry: Registry, bases: HostedBases): Gener
         for (const host of bases.all()) this.set({ base: host.info.name }, read(host.engineLoad ?? NOTHING_RUNS));
       },
     });
+  new Gauge({
+    name: "deltaplane_ledger_claims_pending",
+    help: "Claims that are durable here and not yet in the ledger.",
+    registers,
+    collect() {
+      this.set(gauges.claimsPending());
+    },
+  });
   perBase("deltaplane_queue_depth", "Sequences that wait for a row.", (load) => load.queueDepth);
   perBase("deltaplane_batch_rows", "Sequences in the running batch.", (load) => load.rowsRunning);
   perBase("deltaplane_batch_deltas", "Distinct deltas in the running batch.", (load) => load.deltasRunning);

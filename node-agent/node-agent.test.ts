@@ -186,6 +186,7 @@ describe("a node agent", () => {
       requestId: "score-1",
       tenantId: "acme",
       baseDigest: base.digest,
+      baseName: base.name,
       delta: undefined,
       prompt,
       logprobs: 0,

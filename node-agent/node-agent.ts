@@ -4,6 +4,7 @@ import type { Registry } from "prom-client";
 import {
   asNodeId,
   type Bytes,
+  type ClaimOutbox,
   type Clock,
   deadlineSignal,
   Fault,
@@ -109,7 +110,7 @@ export async function startNodeAgent(deps: NodeAgentDeps, options: NodeAgentOpti
   const deltas = starting.use(await openDeltas(deps, options, routers));
   const bases = starting.use(createBases(deps, options, deltas, changes));
   for (const { name, directory } of options.bases) await bases.attach(name, directory);
-  const generation = { clock, random: deps.random, claims, nodeId, observer: createObserver(deps, bases, deltas) };
+  const generation = { clock, random: deps.random, claims, nodeId, observer: createObserver(deps, bases, deltas, claims) };
   const service = createNodeService({ generation, bases, deltas, work, clusterKey: options.clusterKey });
   const server = starting.use(await startServer(deps, options, service));
   const report = {
@@ -179,8 +180,14 @@ function createBases(deps: NodeAgentDeps, options: NodeAgentOptions, deltas: Del
   return new HostedBases(start, () => changes.ring());
 }
 
-function createObserver({ clock, registry }: NodeAgentDeps, bases: HostedBases, deltas: DeltaCache): GenerationObserver {
-  return observers([createNodeMetrics(registry, bases), createVllmMetrics(registry, clock, bases, deltas.residency)]);
+function createObserver(
+  { clock, registry }: NodeAgentDeps,
+  bases: HostedBases,
+  deltas: DeltaCache,
+  claims: Pick<ClaimOutbox, "pending">,
+): GenerationObserver {
+  const own = createNodeMetrics(registry, bases, { claimsPending: () => claims.pending });
+  return observers([own, createVllmMetrics(registry, clock, bases, deltas.residency)]);
 }
 
 function startServer(

@@ -115,6 +115,7 @@ describe("a node agent with a real engine", { timeout: 30_000 }, () => {
       requestId: "score-1",
       tenantId: "acme",
       baseDigest: base.digest,
+      baseName: base.name,
       delta: references.get("rank-4-all"),
       prompt: { kind: { $case: "tokens", value: { ids } } },
       logprobs: 1,

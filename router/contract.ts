@@ -1,4 +1,4 @@
-import type { KeyId, ProjectId, RequestId, TenantId } from "#kernel";
+import type { KeyId, Millis, ProjectId, RequestId, TenantId } from "#kernel";
 import type {
   CountTokensRequest,
   CountTokensResponse,
@@ -21,7 +21,7 @@ export interface Principal {
   readonly scopes: ReadonlySet<KeyScope>;
 }
 
-/** What a caller may be told of a request once it has been let in. */
+/** What a caller may be told of a request once it has been let in, or just before it is refused for one of its limits. */
 export interface Admitted {
   readonly requestId: RequestId;
   /** What is left of the tenant's limits: `requests`, `tokens_in`, `tokens_out`; with their sizes. */
@@ -35,18 +35,27 @@ export interface Admitted {
 export interface InferenceCore {
   /** @throws Fault key_missing or key_unknown, the same for malformed, unknown, expired and revoked. */
   authenticate(credential: string | undefined): Promise<Principal>;
-  /** Throws before the first message for anything the caller could have known; each message carries cumulative usage. */
+  /**
+   * Throws before the first message for anything the caller could have known; each message carries cumulative usage.
+   * `requestId`: the door's own, never used before; without it the core makes one, and with an idempotency key it always
+   * does. `deadlineAt`: when the client gives up, in milliseconds since the epoch: what can't be served by then is
+   * refused at once.
+   */
   generate(
     principal: Principal,
     request: GenerateRequest,
     signal: AbortSignal,
     onAdmitted?: (admitted: Admitted) => void,
+    requestId?: RequestId,
+    deadlineAt?: Millis,
   ): AsyncIterable<GenerateResponse>;
   score(
     principal: Principal,
     request: ScoreRequest,
     signal: AbortSignal,
     onAdmitted?: (admitted: Admitted) => void,
+    requestId?: RequestId,
+    deadlineAt?: Millis,
   ): Promise<ScoreResponse>;
   countTokens(principal: Principal, request: CountTokensRequest, signal: AbortSignal): Promise<CountTokensResponse>;
   listModels(principal: Principal): Promise<readonly Model[]>;

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Millis, Usage } from "#kernel";
+import type { LedgerEvents } from "./ledger/index.ts";
 
 /** Where a delta stood when its request came, in the words of the metrics. */
 export type Residency = "hot" | "warm" | "cold";
@@ -11,6 +12,10 @@ export interface RouterMetrics {
   nextToken(waitMs: Millis): void;
   placementDecided(reason: string): void;
   tokensServed(base: string, usage: Usage): void;
+  /** A request was let in, and how, or not, and why. */
+  admissionEnded(outcome: string): void;
+  /** A request has got its node. */
+  waitedForNode(waitMs: Millis): void;
 }
 
 /** Read when the metrics are scraped. */
@@ -18,10 +23,14 @@ export interface RouterGauges {
   readonly claimsPending: () => number;
   /** Requests that were let in and have no first token yet. */
   readonly queueDepth: () => number;
+  /** Of them, those that wait for a node with room. */
+  readonly waitingForNode: () => number;
 }
 
 /** From one step of a small model to a cold start under load. */
 const FIRST_TOKEN_BUCKETS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 30, 60];
+/** Most requests wait for nothing; nobody waits for more than twenty seconds. */
+const QUEUE_WAIT_BUCKETS = [0, 0.005, 0.02, 0.08, 0.3, 1.2, 2.5, 5, 10, 20];
 const INTER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 5];
 
 export function createRouterMetrics(registry: Registry, gauges: RouterGauges): RouterMetrics {
@@ -57,6 +66,24 @@ export function createRouterMetrics(registry: Registry, gauges: RouterGauges): R
     labelNames: ["base", "kind"],
     registers,
   });
+  const admission = new Counter({
+    name: "deltaplane_admission_total",
+    help: "Requests by whether they were let in: admitted, admitted_without_store, replayed, or the reason why not.",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const budgetRejections = new Counter({
+    name: "deltaplane_budget_rejections_total",
+    help: "Requests that a tenant's budget did not cover.",
+    registers,
+  });
+  const queueWait = new Histogram({
+    name: "deltaplane_queue_wait_seconds",
+    help: "How long requests waited for a node with room.",
+    buckets: QUEUE_WAIT_BUCKETS,
+    registers,
+  });
+  sampled("deltaplane_fair_queue_depth", "Requests that wait for a node with room.", gauges.waitingForNode, registry);
   sampled("deltaplane_ledger_claims_pending", "Claims that are durable here and not yet in the ledger.", gauges.claimsPending, registry);
   sampled("deltaplane_queue_depth", "Requests that were let in and have no first token yet.", gauges.queueDepth, registry);
 
@@ -70,6 +97,32 @@ export function createRouterMetrics(registry: Registry, gauges: RouterGauges): R
       tokens.inc({ base, kind: "cached" }, usage.cachedTokens);
       tokens.inc({ base, kind: "completion" }, usage.completionTokens);
     },
+    admissionEnded(outcome) {
+      admission.inc({ outcome });
+      if (outcome === "budget_spent") budgetRejections.inc();
+    },
+    waitedForNode: (waitMs) => queueWait.observe(waitMs / 1000),
+  };
+}
+
+/** What a ledger counts of itself. */
+export function createLedgerEvents(registry: Registry): LedgerEvents {
+  const registers = [registry];
+  const entries = new Counter({ name: "deltaplane_ledger_entries_total", help: "Entries posted to the ledger by this router.", registers });
+  const late = new Counter({
+    name: "deltaplane_ledger_late_claims_total",
+    help: "Claims that came after their request's end and said nothing new.",
+    registers,
+  });
+  const conflicts = new Counter({
+    name: "deltaplane_ledger_conflicts_total",
+    help: "Times that somebody else wrote in a book first.",
+    registers,
+  });
+  return {
+    entriesPosted: (count) => entries.inc(count),
+    lateClaims: (count) => late.inc(count),
+    conflict: () => conflicts.inc(),
   };
 }
 

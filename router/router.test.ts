@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Fault, systemClock } from "#kernel";
+import { asRequestId, asTenantId, type Claim, Fault, seededRandom, startClaimOutbox, systemClock } from "#kernel";
 import {
   AdminServiceService,
   BillingServiceService,
@@ -12,7 +15,8 @@ import {
   Sampling,
   UsageDimension,
 } from "#proto";
-import { BASE_NAME } from "./testing/cluster-of.ts";
+import { createLedger } from "./ledger/index.ts";
+import { BASE_DIGEST, BASE_NAME } from "./testing/cluster-of.ts";
 import { type RouterUnderTest, runRouter } from "./testing/running-router.ts";
 import { PROMPT_TOKENS, scriptedNode } from "./testing/scripted-node.ts";
 
@@ -21,12 +25,20 @@ function request(change: Partial<GenerateRequest> = {}, sampling: Partial<Sampli
     model: BASE_NAME,
     prompt: { kind: { $case: "text", value: "hello" } },
     sampling: { ...Sampling.create(), seed: "1", maxTokens: 12, ...sampling },
+    echo: false,
+    idempotencyKey: "",
     ...change,
   };
 }
 
 function generate(channel: GrpcChannel, wish: GenerateRequest = request()): Promise<GenerateResponse[]> {
   return Array.fromAsync(channel.serverStream(InferenceServiceService.generate, wish));
+}
+
+/** What the ledger has of everyone, as soon as it has something. */
+async function posted(under: RouterUnderTest) {
+  const ledger = createLedger({ journal: under.store.journal, clock: systemClock, random: seededRandom(1), price: async () => undefined });
+  return (await ledger.usage({ by: [] }))[0];
 }
 
 async function faultOf(answer: Promise<unknown>): Promise<Fault> {
@@ -62,7 +74,9 @@ describe("over gRPC", () => {
     }
     expect(pieces.at(-1)?.finishReason).not.toBe(FinishReason.FINISH_REASON_UNSPECIFIED);
     await expect
-      .poll(() => acme.unary(BillingServiceService.getUsage, { by: [UsageDimension.USAGE_DIMENSION_KEY], sinceMs: 0, untilMs: 0 }))
+      .poll(() =>
+        acme.unary(BillingServiceService.getUsage, { by: [UsageDimension.USAGE_DIMENSION_KEY], sinceMs: 0, untilMs: 0, tenantId: "" }),
+      )
       .toEqual({
         rows: [
           {
@@ -74,6 +88,7 @@ describe("over gRPC", () => {
             promptTokens: PROMPT_TOKENS,
             cachedTokens: 2,
             completionTokens: tokens,
+            ...{ projectId: "", base: "", startMs: 0, priceVersion: 0, amountUsd: "0.00" },
           },
         ],
       });
@@ -82,12 +97,22 @@ describe("over gRPC", () => {
     expect(metrics).toContain(`deltaplane_tokens_total{base="demo-base",kind="completion"} ${tokens}`);
     expect(metrics).toContain('deltaplane_time_to_first_token_seconds_count{base="demo-base",residency="hot"} 1');
     expect(metrics).toContain('deltaplane_placement_decisions_total{reason="base"} 1');
+    expect(metrics).toContain('deltaplane_admission_total{outcome="admitted"} 1');
+    expect(metrics).toContain("deltaplane_queue_wait_seconds_count 1");
+    expect(metrics).toContain("deltaplane_ledger_entries_total");
   });
 
   test("usage is a tenant's own", async () => {
     const zeta = under.channel((await under.tenantKey("zeta")).text);
     expect(
-      (await zeta.unary(BillingServiceService.getUsage, { by: [UsageDimension.USAGE_DIMENSION_TENANT], sinceMs: 0, untilMs: 0 })).rows,
+      (
+        await zeta.unary(BillingServiceService.getUsage, {
+          by: [UsageDimension.USAGE_DIMENSION_TENANT],
+          sinceMs: 0,
+          untilMs: 0,
+          tenantId: "",
+        })
+      ).rows,
     ).toEqual([]);
   });
 
@@ -177,8 +202,8 @@ test("a client that leaves ends the node's work, and pays for what it was sent",
   await expect(read()).rejects.toBe(gone);
   await ended.promise;
   const stoppedAt = reached;
-  await expect.poll(async () => (await under.store.ledger.usage({ by: [] }))[0]?.completionTokens).toBeGreaterThanOrEqual(4);
-  expect((await under.store.ledger.usage({ by: [] }))[0]!.completionTokens).toBeLessThanOrEqual(stoppedAt);
+  await expect.poll(async () => (await posted(under))?.completionTokens).toBeGreaterThanOrEqual(4);
+  expect((await posted(under))!.completionTokens).toBeLessThanOrEqual(stoppedAt);
   expect(reached).toBe(stoppedAt);
 });
 
@@ -199,7 +224,7 @@ test("without a node a request is told so at once", async () => {
   await using under = await runRouter({});
   const channel = under.channel((await under.tenantKey("acme")).text);
   expect(under.router.core.ready()).toBe(false);
-  expect(await faultOf(generate(channel))).toMatchObject({ reason: "model_unknown" });
+  expect(await faultOf(generate(channel))).toMatchObject({ reason: "no_ready_node" });
 });
 
 test("a drain lets running texts end, and delivers their claims", async () => {
@@ -212,8 +237,36 @@ test("a drain lets running texts end, and delivers their claims", async () => {
   const pieces = await running;
   expect(pieces.at(-1)?.finishReason).not.toBe(FinishReason.FINISH_REASON_UNSPECIFIED);
   await drained;
-  expect((await under.store.ledger.usage({ by: [] }))[0]).toMatchObject({ completionTokens: pieces.at(-1)!.usage!.completionTokens });
+  expect(await posted(under)).toMatchObject({ completionTokens: pieces.at(-1)!.usage!.completionTokens });
   await under[Symbol.asyncDispose]();
+});
+
+test("what an earlier life claimed is in the ledger before anything is served", async () => {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "deltaplane-router-"));
+  const claim: Claim = {
+    ...{ requestId: asRequestId("req_1"), attempt: 1, tenantId: asTenantId("acme"), baseDigest: BASE_DIGEST, baseName: BASE_NAME },
+    ...{ priceVersion: 0, usage: { promptTokens: 3, cachedTokens: 0, completionTokens: 4 }, outcome: "running", admittedAt: 1000 },
+  };
+  const deliver = () => Promise.reject(new Fault("store_unreachable", "the ledger is away"));
+  const earlier = await startClaimOutbox({ clock: systemClock }, { file: join(dataDirectory, "claims"), deliver });
+  await earlier.write(claim);
+  await earlier[Symbol.asyncDispose]();
+  await using under = await runRouter({ a: scriptedNode() }, { dataDirectory });
+  expect(await posted(under)).toMatchObject({ requests: 1, promptTokens: 3, completionTokens: 4 });
+  await rm(dataDirectory, { recursive: true });
+});
+
+test("a repetition under the same idempotency key is answered alike and charged once, over the wire as well", async () => {
+  await using under = await runRouter({ a: scriptedNode() });
+  const channel = under.channel((await under.tenantKey("acme")).text);
+  const wish = request({ idempotencyKey: "order-17" });
+  const first = await generate(channel, wish);
+  const second = await generate(channel, wish);
+  const textOf = (pieces: readonly GenerateResponse[]) => pieces.map(({ text }) => text).join("");
+  expect(textOf(second)).toBe(textOf(first));
+  expect(second[0]!.requestId).toBe(first[0]!.requestId);
+  expect(second.at(-1)!.usage).toEqual(first.at(-1)!.usage);
+  await expect.poll(() => posted(under)).toMatchObject({ requests: 1, completionTokens: first.at(-1)!.usage!.completionTokens });
 });
 
 test("both doors open on one core", async () => {

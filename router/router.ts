@@ -1,19 +1,18 @@
 import { once } from "node:events";
-import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { type Clock, deadlineSignal, type Millis, parseAddress, type Random, SECOND, type Snapshot, startClaimOutbox } from "#kernel";
+import { type Clock, deadlineSignal, type Millis, type Random, SECOND, type Snapshot } from "#kernel";
 import type { StateStore } from "#state";
-import { type DeltaFileLimits, openDeltaFiles } from "./blobs/index.ts";
-import { BaseDirectory, startCatalog } from "./catalog/index.ts";
+import type { QueueLimits, RequestSlotLimits } from "./admission/index.ts";
+import type { DeltaFileLimits } from "./blobs/index.ts";
 import type { InferenceCore } from "./contract.ts";
-import { createInferenceCore, Dispatcher, REQUEST_SLOT_LIMITS, type RequestSlotLimits, RequestSlots } from "./generation/index.ts";
-import { startGrpcDoor } from "./grpc/index.ts";
-import { startHttpServer } from "./http/index.ts";
-import type { RandomSecret } from "./keys/index.ts";
-import { createRouterMetrics } from "./metrics.ts";
-import { keepDesiredState, type ModelDeps } from "./models/index.ts";
-import { type ClusterView, type NodeTransport, openGrpcTransport, startClusterView } from "./nodes/index.ts";
+import type { FileLimits } from "./files/index.ts";
+import { keepKeyUses, type RandomSecret } from "./keys/index.ts";
+import type { Ledger } from "./ledger/index.ts";
+import { keepDesiredState } from "./models/index.ts";
+import type { ClusterView, NodeTransport } from "./nodes/index.ts";
+import { openDoors } from "./router-doors.ts";
+import { openParts, type RouterParts } from "./router-parts.ts";
 
 export interface RouterDeps {
   readonly clock: Clock;
@@ -28,21 +27,28 @@ export interface RouterDeps {
   readonly transport?: NodeTransport;
   /** Default: what the schedulers tell. Becomes the router's. */
   readonly cluster?: ClusterView;
+  /** Puts something between this router and its ledger: for who measures what that costs. */
+  readonly wrapLedger?: (ledger: Ledger) => Ledger;
 }
 
 export interface RouterOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly grpcListen: string;
+  /** Likewise, for operators only; no administration when absent. */
+  readonly adminListen?: string;
   /** Likewise; no HTTP when absent. */
   readonly httpListen?: string;
   /** `host:port` of each scheduler replica. */
   readonly schedulers: readonly string[];
   /** What routers, schedulers and nodes show each other. */
   readonly clusterKey: string;
-  /** Claims on their way to the ledger, and the deltas' files. */
+  /** Claims on their way to the ledger, the deltas' files, and what tenants upload. */
   readonly dataDirectory: string;
   readonly requestLimits?: RequestSlotLimits;
+  /** Of requests that wait for a node. */
+  readonly queueLimits?: QueueLimits;
   readonly deltaFileLimits?: DeltaFileLimits;
+  readonly fileLimits?: FileLimits;
   /** How long running streams may go on after a drain has begun. */
   readonly drainMs?: Millis;
   /** Of the program, for `GetCluster`. */
@@ -51,6 +57,8 @@ export interface RouterOptions {
 
 export interface RunningRouter extends AsyncDisposable {
   readonly grpcPort: number;
+  /** Undefined without administration. */
+  readonly adminPort: number | undefined;
   /** Undefined without HTTP. */
   readonly httpPort: number | undefined;
   readonly core: InferenceCore;
@@ -62,80 +70,45 @@ export interface RunningRouter extends AsyncDisposable {
 
 /** An orchestrator usually grants 30 s from its signal to the kill. */
 const DRAIN_MS: Millis = 20 * SECOND;
-/** Writing a claim takes one sync of the disk. */
-const LAST_CLAIMS_MS_MAX: Millis = 2 * SECOND;
+/** Writing a claim takes one sync of the disk, settling a limit one round trip to the store. */
+const LAST_WORDS_MS_MAX: Millis = 2 * SECOND;
 
 /** Starts a router: everything between a client's request and the nodes. */
 export async function startRouter(deps: RouterDeps, options: RouterOptions): Promise<RunningRouter> {
-  const { clock, log, random, store } = deps;
+  const { clock, log } = deps;
   await using started = new AsyncDisposableStack();
   const stopping = new AbortController();
   let serving = true;
-
-  const transport = started.use(deps.transport ?? openGrpcTransport({ clock }, options));
-  const onSnapshot = (snapshot: Snapshot) => transport.keepOnly(snapshot);
-  const cluster = started.use(deps.cluster ?? startClusterView({ clock, onSnapshot }, options));
-  const catalog = started.use(await startCatalog({ records: store.records, clock, log }));
-  const files = await openDeltaFiles(deps, {
-    directory: join(options.dataDirectory, "deltas"),
-    ...(options.deltaFileLimits && { limits: options.deltaFileLimits }),
-  });
-  const deliver = async (claims: Parameters<StateStore["ledger"]["post"]>[0]) => void (await store.ledger.post(claims));
-  const outbox = started.use(await startClaimOutbox({ clock, log }, { file: join(options.dataDirectory, "claims"), deliver }));
-
-  const slots = new RequestSlots(options.requestLimits ?? REQUEST_SLOT_LIMITS);
-  const metrics = createRouterMetrics(deps.registry, { claimsPending: () => outbox.pending, queueDepth: () => slots.waiting });
-  const names = { view: catalog.view, bases: new BaseDirectory(catalog.view, () => cluster.snapshot) };
-  const snapshot = () => cluster.snapshot;
-  const dispatcher = new Dispatcher({ clock, random, transport, snapshot, onDecision: (reason) => metrics.placementDecided(reason) });
-  const ready = () => serving && hasReadyNode(cluster.snapshot);
-  const core = createInferenceCore({ clock, random, log, names, slots, dispatcher, outbox, metrics, ready });
-
-  const models: ModelDeps = { clock, log, catalog, names, files, dispatcher, stopping: stopping.signal };
-  const grpc = await startGrpcDoor(
-    {
-      ...{ ...models, core, snapshot, cluster },
-      randomSecret: deps.randomSecret,
-      ledger: store.ledger,
-      authenticate: core.authenticate,
-      clusterKey: options.clusterKey,
-      requestsRunning: () => slots.running,
-      claimsPending: () => outbox.pending,
-      version: options.version ?? "",
-    },
-    { listen: options.grpcListen },
-  );
-  started.use(grpc); // Closed first should the next step fail; after a drain there is nothing left to close.
-  const http = options.httpListen === undefined ? undefined : await startHttpServer({ core, clock, log }, parseAddress(options.httpListen));
+  const parts = await openParts(deps, options, started, { serving: () => serving, stopping: stopping.signal });
+  const { core, models, snapshot, slots } = parts;
+  const doors = await openDoors(deps, options, started, parts);
   const desired = keepDesiredState(models, snapshot);
-  grpc.setServing(true);
+  const written = keepKeyUses(parts.keyUses, { clock, log, stopping: stopping.signal });
+  doors.setServing();
 
-  const parts = started.move();
+  const opened = started.move();
   const close = async () => {
-    const graceMs = options.drainMs ?? DRAIN_MS;
-    await Promise.all([grpc.drain(graceMs), http?.drain(graceMs)]);
-    await lastClaims(clock, slots);
+    await doors.drain(options.drainMs ?? DRAIN_MS);
+    await lastWords(clock, parts);
     stopping.abort(); // Warming and dropping of deltas, of which nobody waits for the end.
-    await desired;
-    await parts.disposeAsync();
+    await Promise.all([desired, written]);
+    await opened.disposeAsync();
   };
   let drained: Promise<void> | undefined;
   const drain = () => {
     serving = false;
     slots.close();
+    parts.dispatcher.queue.close();
     drained ??= close();
     return drained;
   };
-  return { grpcPort: grpc.port, httpPort: http?.port, core, snapshot, drain, [Symbol.asyncDispose]: drain };
+  const { grpcPort, adminPort, httpPort } = doors;
+  return { grpcPort, adminPort, httpPort, core, snapshot, drain, [Symbol.asyncDispose]: drain };
 }
 
-/** Waits for streams that were cut to write what they came to. */
-async function lastClaims(clock: Clock, slots: RequestSlots): Promise<void> {
-  using limit = deadlineSignal(clock, LAST_CLAIMS_MS_MAX, () => "over");
-  await Promise.race([slots.idle(), once(limit.signal, "abort")]);
-}
-
-function hasReadyNode(snapshot: Snapshot): boolean {
-  for (const node of snapshot.nodes.values()) if (node.state === "ready" && node.bases.size > 0) return true;
-  return false;
+/** Waits for streams that were cut to write what they came to, and to give back what they had taken. */
+async function lastWords(clock: Clock, { slots, limits, idempotency }: RouterParts): Promise<void> {
+  using limit = deadlineSignal(clock, LAST_WORDS_MS_MAX, () => "over");
+  const said = slots.idle().then(() => Promise.all([limits.settled(), idempotency.settled()]));
+  await Promise.race([said, once(limit.signal, "abort")]);
 }

@@ -60,5 +60,5 @@ export type Decision =
       readonly trace: Trace;
     };
 
-/** The router's own requests that no report shows yet, by node. */
+/** By node, the router's own rows that no report shows yet; below zero, those that have ended since the report. */
 export type AssumedRows = ReadonlyMap<NodeId, number>;

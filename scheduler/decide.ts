@@ -14,7 +14,7 @@ const WEIGHT_SUM = SCORE_ENTRIES.reduce((sum, [, { weight }]) => sum + weight, 0
 
 /**
  * Chooses the node for an ask: filter, place, score, pick. A function of its arguments only; equal seeds give equal
- * decisions. `assumed` are the caller's requests that no report shows yet.
+ * decisions. `assumed` is what the caller knows of rows that no report shows yet.
  */
 export function decide(ask: Ask, cluster: Snapshot, random: Random, assumed: AssumedRows = NOTHING_ASSUMED): Decision {
   const { fit, refused } = filter(ask, cluster, assumed);

@@ -15,12 +15,16 @@ export function relativeLoad(node: NodeView, ask: Ask): number {
   return load && load.rowsMax > 0 ? rowsAhead(load) / load.rowsMax : Number.POSITIVE_INFINITY;
 }
 
-/** The node as it will be once the rows that are on their way to it have arrived: they fill its rows, then its queue. */
+/**
+ * The node as it is, or soon will be: rows that are on their way to it fill its rows, then its queue; below zero, rows
+ * that have ended since its report leave its queue, then its rows.
+ */
 export function withAssumedRows(node: NodeView, ask: Ask, assumed: AssumedRows): NodeView {
   const rows = assumed.get(node.id) ?? 0;
   const load = node.bases.get(ask.baseDigest);
-  if (rows <= 0 || !load) return node;
-  const rowsRunning = Math.max(load.rowsRunning, Math.min(load.rowsMax, load.rowsRunning + rows));
-  const queueDepth = load.queueDepth + rows - (rowsRunning - load.rowsRunning);
-  return { ...node, bases: new Map(node.bases).set(ask.baseDigest, { ...load, rowsRunning, queueDepth }) };
+  if (rows === 0 || !load) return node;
+  const ahead = Math.max(0, rowsAhead(load) + rows);
+  const running =
+    rows > 0 ? Math.max(load.rowsRunning, Math.min(load.rowsMax, load.rowsRunning + rows)) : Math.min(load.rowsRunning, ahead);
+  return { ...node, bases: new Map(node.bases).set(ask.baseDigest, { ...load, rowsRunning: running, queueDepth: ahead - running }) };
 }

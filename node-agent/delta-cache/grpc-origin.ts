@@ -58,6 +58,7 @@ async function writePart(part: NonNullable<DownloadDeltaResponse["part"]>, confi
   }
 }
 
+/** Empty, whatever a router that broke off in the middle has left. */
 function openFile(path: string): Promise<FileHandle> {
-  return open(path, "wx");
+  return open(path, "w");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { asTenantId, Fault, isFault, VirtualClock } from "#kernel";
-import type { SequenceEvent, SequenceSpec } from "./contract.ts";
+import type { Engine, SequenceEvent, SequenceSpec } from "./contract.ts";
 import { openEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { RunnerLimits } from "./runner/contract.ts";
@@ -272,11 +272,55 @@ test("time inside the runtime and around it is told apart", async () => {
   expect(load.insideRunMs + load.outsideRunMs).toBe(clock.monotonic());
 });
 
-test("tenants share the rows: a hot one does not hold up another", async () => {
-  const { engine } = toyEngine({}, { rowsMax: 2 });
-  const order: string[] = [];
-  const ask = (tenant: string) =>
-    tokensOf(engine.generate(sequenceSpec({ tenantId: asTenantId(tenant) }), never)).then(() => order.push(tenant));
-  await Promise.all([ask("hot"), ask("hot"), ask("hot"), ask("hot"), ask("hot"), ask("cold")]);
-  expect(order.indexOf("cold")).toBeLessThan(4);
+describe("tenants share the engine by what they were given", () => {
+  /** Runs them all in the order of arrival; gives the tenants in the order in which their texts ended. */
+  const orderOf = async (engine: Engine, asks: readonly (readonly [tenant: string, spec: Partial<SequenceSpec>])[]) => {
+    const order: string[] = [];
+    const texts = asks.map(([tenant, spec]) =>
+      tokensOf(engine.generate(sequenceSpec({ ...spec, tenantId: asTenantId(tenant) }), never)).then(() => order.push(tenant)),
+    );
+    await Promise.all(texts);
+    return order;
+  };
+
+  test("a hot one does not hold up another", async () => {
+    const { engine } = toyEngine({}, { rowsMax: 2 });
+    const order = await orderOf(engine, [...Array(5).fill(["hot", {}]), ["cold", {}]]);
+    expect(order.indexOf("cold")).toBeLessThan(4);
+  });
+
+  test("many short texts weigh as much as few long ones, not as many", async () => {
+    const { engine } = toyEngine({}, { rowsMax: 1 });
+    const long = Array(2).fill(["long", { maxTokens: 40 }]);
+    const short = Array(8).fill(["short", { maxTokens: 4 }]);
+    // One long text costs 3 + 2 * 40, a short one 3 + 2 * 4: all eight short ones come to 88.
+    expect(await orderOf(engine, [...long, ...short])).toEqual(["long", ...Array(8).fill("short"), "long"]);
+  });
+
+  test("an earlier attempt's tokens are charged as input, for they are computed again", async () => {
+    const { engine } = toyEngine({}, { rowsMax: 1 });
+    const text = toyText([5, 6, 7], 30);
+    const resumed = ["resumed", { emittedTokens: text.slice(0, 29), maxTokens: 30 }] as const;
+    // The resumed text costs 3 + 29 + 2, so the other's second one, 3 + 2 * 10 a text, goes before the second resumed one.
+    expect(await orderOf(engine, [resumed, resumed, ["other", {}], ["other", {}]])).toEqual(["resumed", "other", "other", "resumed"]);
+  });
+
+  test("what is given up while it waits is never started, and costs its tenant nothing", async () => {
+    const { engine, runner } = toyEngine({}, { rowsMax: 1 });
+    const deadline = new AbortController();
+    const first = tokensOf(engine.generate(sequenceSpec(), never));
+    const late = tokensOf(engine.generate(sequenceSpec({ promptTokens: [1, 2, 3, 4, 5], tenantId: asTenantId("late") }), deadline.signal));
+    const refused = expect(late).rejects.toMatchObject({ reason: "deadline_passed" });
+    await turns(3);
+    deadline.abort(new Fault("deadline_passed", "too late"));
+    await refused;
+    expect(
+      await orderOf(engine, [
+        ["other", {}],
+        ["late", {}],
+      ]),
+    ).toEqual(["other", "late"]);
+    await first;
+    expect(runner.steps.flat().some(({ tokens }) => tokens.length === 5)).toBe(false);
+  });
 });

@@ -1,4 +1,4 @@
-import { assert, type Clock, Fault, isFault, type Millis } from "#kernel";
+import { assert, type Clock, Fault, isFault, type Millis, type TenantId, VirtualTokenCounter } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "./contract.ts";
 import { type EngineOptions, engineOptions } from "./engine-options.ts";
@@ -41,6 +41,8 @@ class BatchingEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #sampler: Sampler;
   readonly #slots = new SlotReferences();
+  /** Who gets a row next. */
+  readonly #turns = new VirtualTokenCounter<TenantId>();
   /** In order of arrival. */
   readonly #waiting = new Set<Sequence>();
   /** In order of admission. */
@@ -149,6 +151,7 @@ class BatchingEngine implements Engine {
     this.#slots.use(spec.slot);
     this.#ids.add(spec.id);
     this.#waiting.add(sequence);
+    this.#turns.arrived(sequence.tenantId);
     this.#touch();
     return sequence;
   }
@@ -159,8 +162,8 @@ class BatchingEngine implements Engine {
     sequence.ended = true;
     if (failure) sequence.events.fail(failure.error);
     else sequence.events.finish();
-    this.#waiting.delete(sequence);
-    this.#running.delete(sequence);
+    if (this.#waiting.delete(sequence)) this.#turns.withdrawn(sequence.tenantId);
+    if (this.#running.delete(sequence)) this.#turns.ended(sequence.tenantId);
     this.#ids.delete(sequence.spec.id);
     this.#slots.release(sequence.spec.slot);
     if (sequence.row !== undefined) this.#rowsToClose.push({ row: sequence.row, reservedTokens: sequence.reservedTokens });
@@ -244,7 +247,7 @@ class BatchingEngine implements Engine {
     const { rowsMax, kvTokensMax } = this.#runner.limits;
     for (;;) {
       const room = { rows: rowsMax - this.#running.size, kvTokens: kvTokensMax - this.#kvTokensUsed };
-      const sequence = chooseNext(this.#waiting, this.#running, room);
+      const sequence = chooseNext(this.#waiting, this.#turns.next(), room);
       if (!sequence) return;
       const row = this.#runner.open(sequence.reservedTokens);
       if (row === undefined) {
@@ -256,6 +259,7 @@ class BatchingEngine implements Engine {
       this.#kvTokensUsed += sequence.reservedTokens;
       this.#waiting.delete(sequence);
       this.#running.add(sequence);
+      this.#turns.started(sequence.tenantId, sequence.pendingTokens);
     }
   }
 
@@ -266,6 +270,7 @@ class BatchingEngine implements Engine {
     try {
       const progress = sequence.apply(tokenCount, logits, this.#sampler, this.base.vocabularySize);
       this.#completionTokens += progress.newTokens;
+      this.#turns.produced(sequence.tenantId, progress.newTokens);
       if (progress.finished) this.#end(sequence);
     } catch (error) {
       if (!isFault(error)) throw error;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { asTenantId } from "#kernel";
+import { asTenantId, type TenantId, VirtualTokenCounter } from "#kernel";
 import { chooseNext, planStep, type RunningSequence, type StepBudget } from "./planner.ts";
 
 const SEED = 20_260_102; // fast-check prints it, with the path, when a property fails.
@@ -98,22 +98,33 @@ describe("admission", () => {
     fc.assert(
       fc.property(fc.array(visitorOf, { maxLength: 12 }), (visitors) => {
         const hot = asTenantId("hot");
-        const waiting: Visitor[] = visitors.map((visitor, name) => ({ ...visitor, name }));
+        const turns = new VirtualTokenCounter<TenantId>();
+        const waiting: Visitor[] = [];
+        const arrive = (visitor: Visitor) => {
+          waiting.push(visitor);
+          turns.arrived(visitor.tenantId);
+        };
+        for (const [name, visitor] of visitors.entries()) arrive({ ...visitor, name });
         let running: Visitor[] = [];
         // Each round admits within 3 rows and 100 KV tokens; every admission of anyone brings another of the hot tenant.
         for (let round = 0; round < 5 * 13 * 5; round++) {
           for (;;) {
             const room = { rows: 3 - running.length, kvTokens: 100 - running.reduce((sum, { reservedTokens }) => sum + reservedTokens, 0) };
-            const next = chooseNext(waiting, running, room);
+            const next = chooseNext(waiting, turns.next(), room);
             if (!next) break;
             expect(next.reservedTokens).toBeLessThanOrEqual(room.kvTokens);
             waiting.splice(waiting.indexOf(next), 1);
             running.push(next);
-            waiting.push({ name: -1, tenantId: hot, reservedTokens: 30, roundsLeft: 2 });
+            turns.started(next.tenantId, next.reservedTokens);
+            arrive({ name: -1, tenantId: hot, reservedTokens: 30, roundsLeft: 2 });
           }
           expect(running.length).toBeLessThanOrEqual(3);
-          running = running.filter((visitor) => --visitor.roundsLeft > 0);
-          if (round === 0) waiting.push({ name: -1, tenantId: hot, reservedTokens: 30, roundsLeft: 2 });
+          for (const visitor of running) {
+            turns.produced(visitor.tenantId, 1);
+            if (--visitor.roundsLeft === 0) turns.ended(visitor.tenantId);
+          }
+          running = running.filter((visitor) => visitor.roundsLeft > 0);
+          if (round === 0) arrive({ name: -1, tenantId: hot, reservedTokens: 30, roundsLeft: 2 });
         }
         expect(waiting.filter(({ name }) => name >= 0)).toEqual([]);
       }),
@@ -124,14 +135,15 @@ describe("admission", () => {
   const waits = (tenant: string, reservedTokens = 10) => ({ tenantId: asTenantId(tenant), reservedTokens });
   const room = { rows: 1, kvTokens: 100 };
 
-  test("prefers the tenant with the fewest rows, then who waits longest", () => {
-    const [first, second, third] = [waits("hot"), waits("hot"), waits("cold")] as const;
-    expect(chooseNext([first, second, third], [], room)).toBe(first);
-    expect(chooseNext([second, third], [first], room)).toBe(third);
+  test("takes the tenant whose turn it is, and of its sequences the one that waits longest", () => {
+    const [first, second, third] = [waits("hot"), waits("cold"), waits("cold")] as const;
+    expect(chooseNext([first, second, third], asTenantId("cold"), room)).toBe(second);
+    expect(chooseNext([first, second, third], asTenantId("hot"), room)).toBe(first);
+    expect(chooseNext([], undefined, room)).toBeUndefined();
   });
 
   test("lets nobody pass a sequence that does not fit yet", () => {
-    expect(chooseNext([waits("a", 101), waits("b")], [], room)).toBeUndefined();
-    expect(chooseNext([waits("b")], [], { rows: 0, kvTokens: 100 })).toBeUndefined();
+    expect(chooseNext([waits("a", 101), waits("b")], asTenantId("a"), room)).toBeUndefined();
+    expect(chooseNext([waits("b")], asTenantId("b"), { rows: 0, kvTokens: 100 })).toBeUndefined();
   });
 });

@@ -40,29 +40,17 @@ export interface Share<S> {
 }
 
 /**
- * Which waiting sequence gets a row next; undefined when none fits now. The tenant with the fewest rows is first, among
- * equals the sequence that waits longest. `waiting` is in order of arrival.
+ * Which waiting sequence gets a row next; undefined when none does now. `waiting` is in order of arrival; `turn` is the
+ * tenant that is next by its virtual token counter, and its longest waiting sequence is the one.
  *
- * If the one whose turn it is does not fit, nobody passes it: room that small sequences keep taking would never be
- * enough for a large one.
+ * If that does not fit, nobody passes it: room that small sequences keep taking would never be enough for a large one.
  */
-export function chooseNext<W extends WaitingSequence>(
-  waiting: Iterable<W>,
-  running: Iterable<{ readonly tenantId: TenantId }>,
-  room: Room,
-): W | undefined {
-  if (room.rows < 1) return undefined;
-  const rowsByTenant = new Map<TenantId, number>();
-  for (const { tenantId } of running) rowsByTenant.set(tenantId, (rowsByTenant.get(tenantId) ?? 0) + 1);
-  let next: W | undefined;
-  let nextRows = Number.POSITIVE_INFINITY;
+export function chooseNext<W extends WaitingSequence>(waiting: Iterable<W>, turn: TenantId | undefined, room: Room): W | undefined {
+  if (room.rows < 1 || turn === undefined) return undefined;
   for (const sequence of waiting) {
-    const rows = rowsByTenant.get(sequence.tenantId) ?? 0;
-    if (rows >= nextRows) continue;
-    next = sequence;
-    nextRows = rows;
+    if (sequence.tenantId === turn) return sequence.reservedTokens <= room.kvTokens ? sequence : undefined;
   }
-  return next && next.reservedTokens <= room.kvTokens ? next : undefined;
+  return undefined;
 }
 
 /**

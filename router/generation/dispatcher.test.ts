@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { asTenantId, seededRandom, VirtualClock } from "#kernel";
+import type { PlacementAsk } from "../admission/index.ts";
 import { memoryTransport } from "../nodes/index.ts";
 import { BASE_DIGEST, nodeView, settableCluster, snapshotOf } from "../testing/cluster-of.ts";
-import { Dispatcher, type PlacementAsk } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { FailedNodes } from "./failed-nodes.ts";
 
 const ASK: PlacementAsk = {
@@ -18,6 +19,7 @@ function dispatcherOver(...ids: readonly string[]) {
     ...{ clock: new VirtualClock(), random: seededRandom(1), transport: memoryTransport(new Map()) },
     snapshot: () => cluster.snapshot,
     onDecision: (reason) => reasons.push(reason),
+    onWaited: () => undefined,
   });
   return { dispatcher, cluster, reasons };
 }
@@ -36,13 +38,35 @@ test("what has ended makes room at once, without waiting for the next report", (
   expect(dispatcher.place(ASK).node.id).toBe("a");
 });
 
-test("a new report says it better than what was assumed, also about what ends later", () => {
+test("what ends after a report that counted it makes room at once as well", () => {
   const { dispatcher, cluster } = dispatcherOver("a");
   const old = [0, 1, 2].map(() => dispatcher.place(ASK));
-  cluster.set(snapshotOf([nodeView("a", { reportedAt: 1000, load: { ...FEW, rowsRunning: 2 } })]));
+  cluster.set(snapshotOf([nodeView("a", { reportedAt: 1000, load: { ...FEW, rowsRunning: 2, queueDepth: 1 } })]));
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+  old[0]![Symbol.dispose]();
   dispatcher.place(ASK);
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+});
+
+test("a report that is older than what was placed hides none of it, and what others have placed counts beside it", () => {
+  const { dispatcher, cluster } = dispatcherOver("a");
+  const own = [0, 1].map(() => dispatcher.place(ASK));
+  cluster.set(snapshotOf([nodeView("a", { reportedAt: 1000, load: FEW })]));
+  dispatcher.place(ASK);
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+  cluster.set(snapshotOf([nodeView("a", { reportedAt: 2000, load: { ...FEW, rowsRunning: 2, queueDepth: 3 } })]));
+  for (const placement of own) placement[Symbol.dispose]();
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+});
+
+test("what ran on a node that started anew is gone with it", () => {
+  const { dispatcher, cluster } = dispatcherOver("a");
+  const old = [0, 1, 2].map(() => dispatcher.place(ASK));
+  cluster.set(snapshotOf([{ ...nodeView("a", { reportedAt: 1000, load: FEW }), epoch: "2" }]));
+  const now = [0, 1, 2].map(() => dispatcher.place(ASK));
   for (const placement of old) placement[Symbol.dispose]();
   expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+  expect(now.map(({ node }) => node.epoch)).toEqual(["2", "2", "2"]);
 });
 
 test("a node that failed a request stays out of it until it reports again or starts anew", () => {

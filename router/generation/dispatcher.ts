@@ -1,8 +1,10 @@
-import { type Clock, Fault, type Millis, type NodeView, type Random, SECOND, type Snapshot, toFault } from "#kernel";
-import { type Ask, decide } from "#scheduler";
+import { type BaseDigest, type Clock, Fault, type Millis, type NodeView, type Random, SECOND, type Snapshot, toFault } from "#kernel";
+import { type Decision, decide } from "#scheduler";
+import { type Attempt, FairQueue, type Placement, type PlacementAsk, type QueueLimits } from "../admission/index.ts";
 import type { NodeClient, NodeTransport } from "../nodes/index.ts";
 import { AssumedLoad } from "./assumed-load.ts";
 import { FailedNodes } from "./failed-nodes.ts";
+import { roomOn } from "./node-room.ts";
 import { ATTEMPTS_MAX } from "./request-progress.ts";
 
 /** How long a request that has begun waits for a node: an agent restarts its engine within 2 s, and itself within 4. */
@@ -18,17 +20,8 @@ export interface DispatcherDeps {
   readonly snapshot: () => Snapshot;
   /** Told of each decision, in one word. */
   readonly onDecision: (reason: string) => void;
-}
-
-/** What has to be placed. */
-export interface PlacementAsk extends Omit<Ask, "excludedNodes"> {
-  /** How many rows it takes: one per choice. */
-  readonly rows: number;
-}
-
-/** A node that was chosen for some rows. Dispose it when they have ended. */
-export interface Placement extends Disposable {
-  readonly node: NodeView;
+  /** Told of every request that got its first node: how long it took. */
+  readonly onWaited: (waitMs: Millis) => void;
 }
 
 /** A node that was chosen to answer, the way to it, and the how manieth try this is. */
@@ -40,11 +33,14 @@ export interface Asked {
 
 /** Finds nodes for requests, from the last snapshot and what this router itself has placed since. */
 export class Dispatcher {
+  /** Where first attempts wait until a node has room for them. */
+  readonly queue: FairQueue;
   readonly #deps: DispatcherDeps;
-  readonly #assumed = new AssumedLoad();
+  readonly #assumed = new Map<BaseDigest, AssumedLoad>();
 
-  constructor(deps: DispatcherDeps) {
+  constructor(deps: DispatcherDeps, limits?: QueueLimits) {
     this.#deps = deps;
+    this.queue = new FairQueue({ clock: deps.clock, onWaited: deps.onWaited, tryPlace: (ask, alone) => this.tryPlace(ask, alone) }, limits);
   }
 
   /** The way to a node. @throws Fault node_lost when there is none any more */
@@ -52,19 +48,28 @@ export class Dispatcher {
     return this.#deps.transport.to(node);
   }
 
-  /** A node, at once. @throws Fault no_ready_node or queue_full */
+  /** A node that has a row for it, or nearly when its tenant is `alone`, and why not when there is none. */
+  tryPlace(ask: PlacementAsk, alone: boolean): Attempt {
+    const cluster = this.#deps.snapshot();
+    const assumed = this.#assumedFor(ask.baseDigest).on(cluster);
+    const room = roomOn(cluster, ask.baseDigest, assumed, alone);
+    const decision = decide({ ...ask, excludedNodes: room.full }, cluster, this.#deps.random, assumed);
+    if (decision.kind === "node") return { kind: "placed", placement: this.#placed(ask, decision) };
+    if (decision.why !== "excluded" && decision.why !== "queue") return { kind: "none", fault: this.#refusal(decision.why) };
+    return { kind: room.any ? "unfit" : "full" };
+  }
+
+  /**
+   * A node that takes it at all, at once: for what goes on after another node failed, which has waited already, and for
+   * what takes no row.
+   * @throws Fault no_ready_node or queue_full
+   */
   place(ask: PlacementAsk, failed = new FailedNodes()): Placement {
-    const { random, snapshot, onDecision } = this.#deps;
-    const cluster = snapshot();
-    const decision = decide({ ...ask, excludedNodes: failed.on(cluster) }, cluster, random, this.#assumed.on(cluster));
-    onDecision(decision.kind === "node" ? decision.reason : `none_${decision.why}`);
-    if (decision.kind === "none") {
-      if (decision.why === "queue") throw new Fault("queue_full", "every node that could serve this has as much waiting as it may");
-      throw new Fault("no_ready_node", "no node can serve this base now");
-    }
-    const { node } = decision;
-    this.#assumed.placed(node, ask.rows);
-    return { node, [Symbol.dispose]: () => this.#assumed.ended(node, ask.rows) };
+    const cluster = this.#deps.snapshot();
+    const assumed = this.#assumedFor(ask.baseDigest).on(cluster);
+    const decision = decide({ ...ask, excludedNodes: failed.on(cluster) }, cluster, this.#deps.random, assumed);
+    if (decision.kind === "none") throw this.#refusal(decision.why);
+    return this.#placed(ask, decision);
   }
 
   /** A node for a request that failed elsewhere: waits a while for one, with what failed left out until it reports again. */
@@ -81,11 +86,12 @@ export class Dispatcher {
     }
   }
 
-  /** Asks one node a question that is safe to repeat, and another one when that fails. */
-  async ask<T>(ask: PlacementAsk, signal: AbortSignal, question: (asked: Asked) => Promise<T>): Promise<T> {
+  /** Asks one node a question that is safe to repeat, and another one when that fails. What takes a row waits for its turn. */
+  async ask<T>(ask: PlacementAsk, signal: AbortSignal, question: (asked: Asked) => Promise<T>, deadlineAt?: Millis): Promise<T> {
     const failed = new FailedNodes();
+    using turn = ask.rows === 0 ? undefined : await this.queue.enter(ask, signal, deadlineAt);
     for (let attempt = 1; ; attempt++) {
-      using placement = attempt === 1 ? this.place(ask) : await this.placeAgain(ask, failed, signal);
+      using placement = attempt === 1 ? (turn?.placement ?? this.place(ask)) : await this.placeAgain(ask, failed, signal);
       const { node } = placement;
       try {
         return await question({ node, client: this.clientOf(node), attempt });
@@ -96,5 +102,34 @@ export class Dispatcher {
         failed.add(node);
       }
     }
+  }
+
+  #placed({ baseDigest, rows }: PlacementAsk, { node, reason }: Extract<Decision, { kind: "node" }>): Placement {
+    this.#deps.onDecision(reason);
+    if (rows === 0) return { node, [Symbol.dispose]: () => undefined };
+    const assumed = this.#assumedFor(baseDigest);
+    assumed.placed(node, rows);
+    let ended = false;
+    return {
+      node,
+      [Symbol.dispose]: () => {
+        if (ended) return;
+        ended = true;
+        assumed.ended(node, rows, this.#deps.snapshot());
+        this.queue.wake(baseDigest);
+      },
+    };
+  }
+
+  #refusal(why: string): Fault {
+    this.#deps.onDecision(`none_${why}`);
+    if (why === "queue") return new Fault("queue_full", "every node that could serve this has as much waiting as it may");
+    return new Fault("no_ready_node", "no node can serve this base now");
+  }
+
+  #assumedFor(baseDigest: BaseDigest): AssumedLoad {
+    const assumed = this.#assumed.get(baseDigest) ?? new AssumedLoad(baseDigest);
+    this.#assumed.set(baseDigest, assumed);
+    return assumed;
   }
 }

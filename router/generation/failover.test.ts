@@ -1,68 +1,16 @@
 import fc from "fast-check";
-import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
-import {
-  asKeyId,
-  asNodeId,
-  asTenantId,
-  type Claim,
-  type ClaimOutbox,
-  Fault,
-  isFault,
-  type NodeId,
-  seededRandom,
-  systemClock,
-  VirtualClock,
-} from "#kernel";
-import { FinishReason, type GenerateRequest, type GenerateResponse, Sampling } from "#proto";
-import { BaseDirectory, CatalogView } from "../catalog/index.ts";
-import type { Principal } from "../contract.ts";
-import { createRouterMetrics } from "../metrics.ts";
-import { memoryTransport, type NodeClient } from "../nodes/index.ts";
-import { BASE_NAME, settableCluster, snapshotOf, viewsOf } from "../testing/cluster-of.ts";
+import { asNodeId, Fault, isFault, type NodeId, VirtualClock } from "#kernel";
+import { FinishReason, type GenerateResponse } from "#proto";
+import type { NodeClient } from "../nodes/index.ts";
+import { BASE_NAME, snapshotOf } from "../testing/cluster-of.ts";
+import { coreOver as anyCoreOver, type CoreOptions, generateRequest as request } from "../testing/core-under-test.ts";
 import { type Death, PROMPT_TOKENS, scriptedNode } from "../testing/scripted-node.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import { createInferenceCore } from "./inference-core.ts";
-import { RequestSlots } from "./request-slots.ts";
 
-const PRINCIPAL: Principal = { keyId: asKeyId("k"), tenantId: asTenantId("acme"), scopes: new Set(["infer"]) };
-const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
-
-/** A core over nodes in this process, with an outbox that keeps what it is given. */
-function coreOver(nodes: ReadonlyMap<NodeId, NodeClient>, { clock = systemClock, outboxFull = false } = {}) {
-  const claims: Claim[] = [];
-  const outbox: ClaimOutbox = {
-    async write(claim) {
-      if (outboxFull) throw new Fault("store_unreachable", "the disk is full");
-      claims.push(claim);
-    },
-    pending: 0,
-    flush: async () => undefined,
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-  const cluster = settableCluster(snapshotOf(viewsOf(nodes)));
-  const slots = new RequestSlots({ requestsMax: 4, requestsPerTenantMax: 2 });
-  const metrics = createRouterMetrics(new Registry(), { claimsPending: () => 0, queueDepth: () => slots.waiting });
-  const view = new CatalogView();
-  const names = { view, bases: new BaseDirectory(view, () => cluster.snapshot) };
-  const random = seededRandom(7);
-  const dispatcher = new Dispatcher({
-    clock,
-    random,
-    transport: memoryTransport(nodes),
-    snapshot: () => cluster.snapshot,
-    onDecision: () => undefined,
-  });
-  const core = createInferenceCore({ clock, random, log: LOG, names, slots, dispatcher, outbox, metrics, ready: () => true });
-  return { core, claims, cluster, slots };
-}
-
-function request(sampling: Partial<Sampling> = {}): GenerateRequest {
-  return {
-    model: BASE_NAME,
-    prompt: { kind: { $case: "text", value: "once upon a time" } },
-    sampling: { ...Sampling.create(), seed: "42", maxTokens: 20, ...sampling },
-  };
+/** A core with one tenant, and few slots for it. */
+function coreOver(nodes: ReadonlyMap<NodeId, NodeClient>, options: CoreOptions = {}) {
+  const under = anyCoreOver(nodes, { requestLimits: { requestsMax: 4, requestsPerTenantMax: 2 }, ...options });
+  return { ...under, acme: under.tenant("acme") };
 }
 
 /** What a reader has in the end: text, tokens and finish reason of each choice. */
@@ -98,11 +46,12 @@ describe("whenever nodes die", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(death, { maxLength: 3 }), fc.integer({ min: 1, max: 4 }), fc.nat(), async (deaths, n, seed) => {
         const wish = request({ n, seed: String(seed) });
-        const undisturbed = read(await all(coreOver(dyingNodes([])).core.generate(PRINCIPAL, wish, new AbortController().signal)), n);
-        const { core, claims, slots } = coreOver(dyingNodes(deaths));
+        const calm = coreOver(dyingNodes([]));
+        const undisturbed = read(await all(calm.core.generate(calm.acme, wish, new AbortController().signal)), n);
+        const { core, claims, slots, acme } = coreOver(dyingNodes(deaths));
         const pieces: GenerateResponse[] = [];
         let settledBeforeLast = false;
-        for await (const piece of core.generate(PRINCIPAL, wish, new AbortController().signal)) {
+        for await (const piece of core.generate(acme, wish, new AbortController().signal)) {
           pieces.push(piece);
           settledBeforeLast = claims.at(-1)?.outcome === "completed";
         }
@@ -122,11 +71,11 @@ describe("whenever nodes die", () => {
   test("a reader that leaves is billed for the pieces it took, and the node's work ends", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(death, { maxLength: 2 }), fc.integer({ min: 1, max: 30 }), async (deaths, leaveAfter) => {
-        const { core, claims, slots } = coreOver(dyingNodes(deaths));
+        const { core, claims, slots, acme } = coreOver(dyingNodes(deaths));
         let taken = 0;
         let tokens = 0;
         let last: GenerateResponse | undefined;
-        for await (const piece of core.generate(PRINCIPAL, request(), new AbortController().signal)) {
+        for await (const piece of core.generate(acme, request(), new AbortController().signal)) {
           tokens += piece.tokenIds.length;
           last = piece;
           if (++taken === leaveAfter) break;
@@ -143,23 +92,23 @@ describe("whenever nodes die", () => {
 
 test("a request that fails on four nodes ends with the last one's fault, and costs what it was given", async () => {
   const deaths: Death[] = [3, 2, 0, 1].map((afterPieces) => ({ afterPieces, reason: "node_lost" }));
-  const { core, claims } = coreOver(dyingNodes(deaths));
-  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({ reason: "node_lost" });
+  const { core, claims, acme } = coreOver(dyingNodes(deaths));
+  await expect(all(core.generate(acme, request(), new AbortController().signal))).rejects.toMatchObject({ reason: "node_lost" });
   expect(claims.at(-1)).toMatchObject({ outcome: "failed", attempt: 4, usage: { completionTokens: 6 } });
 });
 
 test("a fault of the request itself is not tried again, and before the first token it costs nothing", async () => {
   const nodes = dyingNodes([{ afterPieces: 0, reason: "context_too_long" }]);
-  const { core, claims } = coreOver(nodes);
-  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({
+  const { core, claims, acme } = coreOver(nodes);
+  await expect(all(core.generate(acme, request(), new AbortController().signal))).rejects.toMatchObject({
     reason: "context_too_long",
   });
   expect(claims).toEqual([]);
 });
 
 test("a full node in the middle of a text is not one that died: the fault reaches the reader", async () => {
-  const { core } = coreOver(dyingNodes([{ afterPieces: 2, reason: "capacity_exhausted" }]));
-  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({
+  const { core, acme } = coreOver(dyingNodes([{ afterPieces: 2, reason: "capacity_exhausted" }]));
+  await expect(all(core.generate(acme, request(), new AbortController().signal))).rejects.toMatchObject({
     reason: "capacity_exhausted",
   });
 });
@@ -169,33 +118,31 @@ test("with nobody else there the request waits until its node reports again", as
   const id = asNodeId("only");
   const node = scriptedNode({ death: ({ attempt }) => (attempt === 1 ? { afterPieces: 4, reason: "engine_lost" } : undefined) });
   const nodes = new Map<NodeId, NodeClient>([[id, node]]);
-  const { core, cluster } = coreOver(nodes, { clock });
-  const pieces = all(core.generate(PRINCIPAL, request(), new AbortController().signal));
+  const { core, cluster, acme } = coreOver(nodes, { clock });
+  const pieces = all(core.generate(acme, request(), new AbortController().signal));
   await clock.advance(2000);
   expect(node.generated.length).toBe(1);
   const view = cluster.snapshot.nodes.get(id)!;
   cluster.set(snapshotOf([{ ...view, reportedAt: 2000 }], 2));
   await clock.advance(200);
   expect(node.generated.length).toBe(2);
-  const undisturbed = await all(
-    coreOver(new Map([[id, scriptedNode()]])).core.generate(PRINCIPAL, request(), new AbortController().signal),
-  );
+  const undisturbed = await all(coreOver(new Map([[id, scriptedNode()]])).core.generate(acme, request(), new AbortController().signal));
   expect(read(await pieces, 1)).toEqual(read(undisturbed, 1));
 });
 
 test("nobody waits for ever: after five seconds without a node the request fails", async () => {
   const clock = new VirtualClock();
   const node = scriptedNode({ death: () => ({ afterPieces: 1, reason: "node_lost" }) });
-  const { core } = coreOver(new Map([[asNodeId("only"), node]]), { clock });
-  const failed = all(core.generate(PRINCIPAL, request(), new AbortController().signal)).catch((error: unknown) => error);
+  const { core, acme } = coreOver(new Map([[asNodeId("only"), node]]), { clock });
+  const failed = all(core.generate(acme, request(), new AbortController().signal)).catch((error: unknown) => error);
   await clock.advance(6000);
   expect(isFault(await failed, "no_ready_node")).toBe(true);
 });
 
 test("what has no seed gets one, and every attempt the same", async () => {
-  const nodes = dyingNodes([{ afterPieces: 2, reason: "node_lost" }]);
-  const { core } = coreOver(nodes);
-  await all(core.generate(PRINCIPAL, request({ seed: undefined }), new AbortController().signal));
+  const nodes = dyingNodes([{ afterPieces: 0, reason: "node_lost" }]);
+  const { core, acme } = coreOver(nodes);
+  await all(core.generate(acme, request({ seed: undefined }), new AbortController().signal));
   const seeds = [...nodes.values()].flatMap((node) =>
     (node as ReturnType<typeof scriptedNode>).generated.map((sent) => sent.sampling?.seed),
   );
@@ -205,10 +152,10 @@ test("what has no seed gets one, and every attempt the same", async () => {
 });
 
 test("cancellation is the signal's own reason, and the bill says cancelled", async () => {
-  const { core, claims } = coreOver(dyingNodes([]));
+  const { core, claims, acme } = coreOver(dyingNodes([]));
   const cancel = new AbortController();
   const gone = new Fault("client_gone", "left");
-  const pieces = core.generate(PRINCIPAL, request(), cancel.signal)[Symbol.asyncIterator]();
+  const pieces = core.generate(acme, request(), cancel.signal)[Symbol.asyncIterator]();
   await pieces.next();
   await pieces.next();
   cancel.abort(gone);
@@ -217,19 +164,19 @@ test("cancellation is the signal's own reason, and the bill says cancelled", asy
 });
 
 test("nothing of a request waits behind the limit: the third of a tenant is refused at once", async () => {
-  const { core } = coreOver(dyingNodes([]));
-  const open = [0, 1].map(() => core.generate(PRINCIPAL, request(), new AbortController().signal)[Symbol.asyncIterator]());
+  const { core, acme } = coreOver(dyingNodes([]));
+  const open = [0, 1].map(() => core.generate(acme, request(), new AbortController().signal)[Symbol.asyncIterator]());
   await Promise.all(open.map((pieces) => pieces.next()));
-  await expect(all(core.generate(PRINCIPAL, request(), new AbortController().signal))).rejects.toMatchObject({ reason: "queue_full" });
+  await expect(all(core.generate(acme, request(), new AbortController().signal))).rejects.toMatchObject({ reason: "queue_full" });
   await Promise.all(open.map((pieces) => pieces.return?.()));
-  expect((await all(core.generate(PRINCIPAL, request(), new AbortController().signal))).length).toBeGreaterThan(0);
+  expect((await all(core.generate(acme, request(), new AbortController().signal))).length).toBeGreaterThan(0);
 });
 
 test("an outbox that takes no claims stops the text: what can't be billed is not served", async () => {
-  const { core } = coreOver(dyingNodes([]), { outboxFull: true });
+  const { core, acme } = coreOver(dyingNodes([]), { onClaim: () => Promise.reject(new Fault("store_unreachable", "the disk is full")) });
   const pieces: GenerateResponse[] = [];
   const served = async () => {
-    for await (const piece of core.generate(PRINCIPAL, request(), new AbortController().signal)) pieces.push(piece);
+    for await (const piece of core.generate(acme, request(), new AbortController().signal)) pieces.push(piece);
   };
   await expect(served()).rejects.toMatchObject({ reason: "store_unreachable" });
   expect(pieces.every((piece) => piece.finishReason === FinishReason.FINISH_REASON_UNSPECIFIED)).toBe(true);

@@ -1,7 +1,8 @@
 import { type Clock, Fault, type Millis, type NodeView, type Outcome, toFault } from "#kernel";
 import type { GenerateResponse, NodeServiceGenerateRequest, NodeServiceGenerateResponse } from "#proto";
+import type { PlacementAsk, Turn } from "../admission/index.ts";
 import type { Residency, RouterMetrics } from "../metrics.ts";
-import type { Dispatcher, PlacementAsk } from "./dispatcher.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import { FailedNodes } from "./failed-nodes.ts";
 import type { RequestMeter } from "./request-meter.ts";
 import type { RequestProgress } from "./request-progress.ts";
@@ -19,6 +20,8 @@ export interface Generation {
   readonly model: string;
   readonly baseName: string;
   readonly ask: PlacementAsk;
+  /** With the node of the first attempt. Stays the caller's. */
+  readonly turn: Turn;
   /** What every attempt sends; the attempt's number and the progress are added. */
   readonly nodeRequest: Omit<NodeServiceGenerateRequest, "attempt" | "progress">;
   readonly progress: RequestProgress;
@@ -45,7 +48,7 @@ export async function* streamGeneration(
   let outcome: Outcome = "cancelled"; // Stays when the reader leaves: then only `finally` is reached.
   try {
     while (!progress.done) {
-      using placement = node ? await deps.dispatcher.placeAgain(ask, failed, signal) : deps.dispatcher.place(ask);
+      using placement = node ? await deps.dispatcher.placeAgain(ask, failed, signal) : generation.turn.placement;
       node = placement.node;
       const fault = yield* serveAttempt(deps, generation, node, watch, signal);
       if (progress.done) return;
@@ -69,7 +72,7 @@ async function* serveAttempt(
   watch: TokenWatch,
   signal: AbortSignal,
 ): AsyncGenerator<GenerateResponse, Fault> {
-  const { progress, meter } = generation;
+  const { progress, meter, turn } = generation;
   const pieces = openAttempt(deps, generation, node, signal);
   const serving = { attempt: progress.attempt, nodeId: node.id };
   try {
@@ -77,6 +80,8 @@ async function* serveAttempt(
       const pulled = await pull(pieces, node, signal);
       if (pulled.kind === "over") return pulled.fault;
       if (!progress.take(pulled.piece)) return misbehaved(node);
+      turn.measured(progress.usage.promptTokens - progress.usage.cachedTokens);
+      turn.produced(pulled.piece.tokenIds.length);
       watch.saw(pulled.piece);
       if (progress.done) await meter.settle("completed", progress.usage, serving);
       else meter.running(progress.usage, serving);
@@ -124,6 +129,7 @@ function messageOf(generation: Generation, piece: NodeServiceGenerateResponse): 
     finishReason: piece.finishReason,
     usage: generation.progress.usage,
     fingerprint: piece.fingerprint,
+    prompt: piece.prompt,
   };
 }
 

@@ -1,4 +1,3 @@
-export { OPERATOR_TENANT } from "./admission.ts";
-export { Dispatcher, type PlacementAsk } from "./dispatcher.ts";
+export type { PlacementAsk } from "../admission/index.ts";
+export { Dispatcher } from "./dispatcher.ts";
 export { createInferenceCore } from "./inference-core.ts";
-export { REQUEST_SLOT_LIMITS, type RequestSlotLimits, RequestSlots } from "./request-slots.ts";

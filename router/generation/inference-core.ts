@@ -1,4 +1,4 @@
-import { type ClaimOutbox, type Clock, Fault, isFault, type Log, type Random, toFault, type Usage } from "#kernel";
+import type { ClaimOutbox, Clock, Log, Millis, Random, RequestId, Usage } from "#kernel";
 import {
   type CountTokensRequest,
   type GenerateRequest,
@@ -7,37 +7,57 @@ import {
   type ScoreRequest,
   type ScoreResponse,
 } from "#proto";
-import type { NameSources } from "../catalog/index.ts";
-import type { InferenceCore, Principal } from "../contract.ts";
-import { authenticate } from "../keys/index.ts";
+import {
+  type Admission,
+  type AdmissionDeps,
+  admit,
+  ends,
+  type Idempotency,
+  identify,
+  type Limits,
+  NOTHING_TAKEN,
+  type Recording,
+  type Taken,
+} from "../admission/index.ts";
+import type { Admitted, InferenceCore, Principal } from "../contract.ts";
 import type { RouterMetrics } from "../metrics.ts";
-import { type Admission, admit } from "./admission.ts";
+import { newRequestId } from "../request-id.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { streamGeneration } from "./generation.ts";
 import { getModel, listModels } from "./model-list.ts";
 import { checkModel, checkPrompt, checkSampling, checkTopLogprobs } from "./request-check.ts";
 import { RequestMeter } from "./request-meter.ts";
 import { RequestProgress } from "./request-progress.ts";
-import { requestSize } from "./request-size.ts";
-import type { RequestSlots } from "./request-slots.ts";
+import { type RequestWatch, watchRequest } from "./request-watch.ts";
 
-export interface InferenceDeps {
+export interface InferenceDeps extends AdmissionDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
-  readonly names: NameSources;
-  readonly slots: RequestSlots;
   readonly dispatcher: Dispatcher;
+  readonly limits: Limits;
+  readonly idempotency: Idempotency;
   readonly outbox: ClaimOutbox;
   readonly metrics: RouterMetrics;
   readonly ready: () => boolean;
 }
 
+/** What a door says of a request besides its message. */
+interface Call {
+  readonly principal: Principal;
+  readonly signal: AbortSignal;
+  readonly onAdmitted: ((admitted: Admitted) => void) | undefined;
+  readonly requestId: RequestId | undefined;
+  readonly deadlineAt: Millis | undefined;
+}
+
 export function createInferenceCore(deps: InferenceDeps): InferenceCore {
   return {
-    authenticate: async (credential) => authenticate(deps.names.view, credential, deps.clock.now()),
-    generate: (principal, request, signal) => generate(deps, principal, request, signal),
-    score: (principal, request, signal) => score(deps, principal, request, signal),
+    authenticate: async (credential) => deps.access.authenticate(credential),
+    generate: (principal, request, signal, onAdmitted, requestId, deadlineAt) =>
+      generate(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt }),
+    score: (principal, request, signal, onAdmitted, requestId, deadlineAt) =>
+      score(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt }),
     countTokens: (principal, request, signal) => countTokens(deps, principal, request, signal),
     listModels: async (principal) => listModels(deps.names, principal),
     getModel: async (principal, name) => getModel(deps.names, principal, name),
@@ -45,103 +65,137 @@ export function createInferenceCore(deps: InferenceDeps): InferenceCore {
   };
 }
 
-async function* generate(
-  deps: InferenceDeps,
-  principal: Principal,
-  request: GenerateRequest,
-  signal: AbortSignal,
-): AsyncGenerator<GenerateResponse> {
-  const startedAt = deps.clock.monotonic();
-  using watched = watchRequest(deps);
+async function* generate(deps: InferenceDeps, request: GenerateRequest, call: Call): AsyncGenerator<GenerateResponse> {
+  using watch = watchRequest(deps);
   try {
-    checkModel(request.model);
-    checkPrompt(request.prompt);
-    const sampling = completeSampling(request.sampling, deps.random);
-    using admission = admit(deps, principal, request.model, requestSize(request.prompt, sampling), signal);
-    watched.admitted(admission);
-    const progress = new RequestProgress(sampling.n ?? 1);
-    const generation = {
-      requestId: admission.requestId,
-      model: admission.target.model,
-      baseName: admission.target.baseName,
-      ask: admission.ask,
-      nodeRequest: { ...admission.nodeFields, prompt: request.prompt, sampling },
-      progress,
-      meter: new RequestMeter(deps, admission.claimFacts),
-      startedAt,
-      onFirstToken: admission.firstToken,
-    };
-    try {
-      yield* streamGeneration(deps, generation, admission.signal);
-    } finally {
-      watched.served(progress.usage);
+    const { model, prompt } = request;
+    checkModel(model);
+    checkPrompt(prompt);
+    if (request.sampling) checkSampling(request.sampling);
+    const { requestId, seed, question } = identify(deps.random, call.principal, request, call.requestId);
+    const sampling = completeSampling(request.sampling, seed);
+    using admission = admit(deps, call.principal, { requestId, model, prompt, sampling, takesRow: true }, call.signal);
+    watch.known(admission);
+    const checkRoom = () => deps.dispatcher.queue.check(admission.ask, call.deadlineAt);
+    const beginning = question && (await deps.idempotency.begin(question, admission.signal, checkRoom));
+    if (beginning?.kind === "replay") {
+      watch.letIn("replayed");
+      call.onAdmitted?.({ requestId, meters: [] });
+      yield* beginning.pieces;
+    } else {
+      if (!beginning) checkRoom();
+      const pieces = serve(deps, request, admission, call, watch);
+      yield* beginning ? recorded(beginning.recording, sampling.n ?? 1, pieces) : pieces;
     }
-    watched.completed();
+    watch.completed();
   } catch (error) {
-    throw watched.failed(error);
+    throw watch.failed(error);
   }
 }
 
-async function score(deps: InferenceDeps, principal: Principal, request: ScoreRequest, signal: AbortSignal): Promise<ScoreResponse> {
-  using watched = watchRequest(deps);
+/** From the tenant's limits through the queue to the last piece. */
+async function* serve(
+  deps: InferenceDeps,
+  request: GenerateRequest,
+  admission: Admission,
+  call: Call,
+  watch: RequestWatch,
+): AsyncGenerator<GenerateResponse> {
+  const { requestId, target, ask, sampling, claimFacts, nodeFields, firstToken: onFirstToken } = admission;
+  const progress = new RequestProgress(ask.rows);
+  const meter = new RequestMeter(deps, claimFacts);
+  const tell = (meters: Admitted["meters"]) => call.onAdmitted?.({ requestId, meters });
+  const taking = admission.limited ? deps.limits.take(admission.limited, tell) : NOTHING_TAKEN;
+  const taken = taking instanceof Promise ? await taking : taking; // Without a limit, without a turn of the event loop.
   try {
-    checkModel(request.model);
-    checkPrompt(request.prompt);
-    checkTopLogprobs(request.logprobs);
-    using admission = admit(deps, principal, request.model, requestSize(request.prompt, undefined), signal);
-    watched.admitted(admission);
-    const question = { ...admission.nodeFields, prompt: request.prompt, logprobs: request.logprobs };
-    const { scored, serving } = await deps.dispatcher.ask(admission.ask, admission.signal, async ({ client, node, attempt }) => ({
-      scored: await client.score(question, admission.signal),
-      serving: { attempt, nodeId: node.id },
-    }));
-    const usage = { promptTokens: 0, cachedTokens: 0, ...scored.usage, completionTokens: 0 };
-    await new RequestMeter(deps, admission.claimFacts).settle("completed", usage, serving);
-    watched.served(usage);
-    watched.completed();
-    return { requestId: admission.requestId, tokens: scored.tokens, usage };
-  } catch (error) {
-    throw watched.failed(error);
+    tell(taken.meters);
+    const entered = deps.dispatcher.queue.enter(ask, admission.signal, call.deadlineAt);
+    using turn = entered instanceof Promise ? await entered : entered;
+    watch.letIn(taken.withoutStore ? "admitted_without_store" : "admitted");
+    const { prompt, echo } = request;
+    const generation = {
+      ...{ requestId, model: target.model, baseName: target.baseName, ask, turn },
+      ...{ progress, meter, startedAt: watch.startedAt, onFirstToken },
+      nodeRequest: { ...nodeFields, prompt, sampling, echo },
+    };
+    yield* streamGeneration(deps, generation, admission.signal);
+  } finally {
+    watch.served(progress.usage);
+    await settle(taken, admission, watch.admitted ? progress.usage : undefined, meter);
   }
 }
 
-async function countTokens(deps: InferenceDeps, principal: Principal, request: CountTokensRequest, signal: AbortSignal) {
-  checkModel(request.model);
-  checkPrompt(request.prompt);
-  using admission = admit(deps, principal, request.model, requestSize(request.prompt, undefined), signal);
-  const question = { baseDigest: admission.target.baseDigest, prompt: request.prompt };
-  return deps.dispatcher.ask(admission.ask, admission.signal, ({ client }) => client.countTokens(question, admission.signal));
+/** Keeps what passes for who asks the same again. */
+async function* recorded(recording: Recording, choices: number, pieces: AsyncIterable<GenerateResponse>): AsyncGenerator<GenerateResponse> {
+  let open = choices;
+  try {
+    for await (const piece of pieces) {
+      recording.take(piece);
+      if (ends(piece)) open--;
+      yield piece;
+    }
+  } finally {
+    recording.end(open === 0);
+  }
 }
 
-/** Checked, and with a seed, so that every attempt draws the same. The base's own defaults are the node's to fill in. */
-function completeSampling(wish: Sampling | undefined, random: Random): Sampling {
+async function score(deps: InferenceDeps, request: ScoreRequest, call: Call): Promise<ScoreResponse> {
+  using watch = watchRequest(deps);
+  try {
+    const { model, prompt, logprobs } = request;
+    checkModel(model);
+    checkPrompt(prompt);
+    checkTopLogprobs(logprobs);
+    const requestId = call.requestId ?? newRequestId(deps.random);
+    using admission = admit(deps, call.principal, { requestId, model, prompt, sampling: undefined, takesRow: true }, call.signal);
+    watch.known(admission);
+    deps.dispatcher.queue.check(admission.ask, call.deadlineAt);
+    const tell = (meters: Admitted["meters"]) => call.onAdmitted?.({ requestId, meters });
+    const taken = admission.limited ? await deps.limits.take(admission.limited, tell) : NOTHING_TAKEN;
+    const meter = new RequestMeter(deps, admission.claimFacts);
+    let usage: Usage | undefined;
+    try {
+      tell(taken.meters);
+      const question = { ...admission.nodeFields, prompt, logprobs };
+      const { scored, serving } = await deps.dispatcher.ask(
+        admission.ask,
+        admission.signal,
+        async ({ client, node, attempt }) => {
+          watch.letIn(taken.withoutStore ? "admitted_without_store" : "admitted");
+          return { scored: await client.score(question, admission.signal), serving: { attempt, nodeId: node.id } };
+        },
+        call.deadlineAt,
+      );
+      usage = { promptTokens: 0, cachedTokens: 0, ...scored.usage, completionTokens: 0 };
+      await meter.settle("completed", usage, serving);
+      watch.served(usage);
+      watch.completed();
+      return { requestId, tokens: scored.tokens, usage };
+    } finally {
+      await settle(taken, admission, usage, meter);
+    }
+  } catch (error) {
+    throw watch.failed(error);
+  }
+}
+
+async function countTokens(deps: InferenceDeps, principal: Principal, { model, prompt }: CountTokensRequest, signal: AbortSignal) {
+  checkModel(model);
+  checkPrompt(prompt);
+  const requestId = newRequestId(deps.random);
+  using admission = admit(deps, principal, { requestId, model, prompt, sampling: undefined, takesRow: false }, signal);
+  const question = { baseDigest: admission.target.baseDigest, prompt };
+  return await deps.dispatcher.ask(admission.ask, admission.signal, ({ client }) => client.countTokens(question, admission.signal));
+}
+
+async function settle(taken: Taken, { limited }: Admission, usage: Usage | undefined, meter: RequestMeter): Promise<void> {
+  const settled = taken.settle(usage, meter.claimed ? "stays" : "ends");
+  // Who may run only so many at once counts on the end that it has seen; nobody else waits for the store.
+  if (limited?.tenant.limits.concurrentRequests !== undefined) await settled;
+}
+
+/** With a seed, so that every attempt draws the same. The base's own defaults are the node's to fill in. */
+function completeSampling(wish: Sampling | undefined, seed: string): Sampling {
   const sampling = { ...Sampling.create(), ...wish };
-  checkSampling(sampling);
-  return { ...sampling, seed: sampling.seed ?? random.bits().toString() };
-}
-
-/** Follows one request for metrics and log; one whose reader leaves ends without a word and counts as cancelled. */
-function watchRequest({ metrics, log }: InferenceDeps) {
-  let base = "";
-  let requestId: string | undefined;
-  let code: string = "cancelled";
-  return {
-    admitted(admission: Admission) {
-      base = admission.target.baseName;
-      requestId = admission.requestId;
-    },
-    served: (usage: Usage) => metrics.tokensServed(base, usage),
-    completed() {
-      code = "ok";
-    },
-    /** The error to throw: a defect of ours tells the request id, by which the log has the rest. */
-    failed(error: unknown): unknown {
-      const fault = toFault(error);
-      code = fault.code;
-      if (!isFault(fault, "bug") || requestId === undefined) return error;
-      log.error({ err: fault, requestId }, "a request met a defect");
-      return new Fault("bug", `internal error; the request is ${requestId}`, { cause: error });
-    },
-    [Symbol.dispose]: () => metrics.requestEnded(code, base),
-  };
+  return { ...sampling, seed: sampling.seed ?? seed };
 }

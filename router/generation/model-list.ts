@@ -6,7 +6,6 @@ import {
   deltaName,
   findDelta,
   type KnownBase,
-  mayUse,
   type NameSources,
   unknownModel,
 } from "../catalog/index.ts";
@@ -23,10 +22,10 @@ export function listModels(names: NameSources, principal: Principal): readonly M
 
 /** @throws Fault model_unknown, with one text for names that do not exist and names of others */
 export function getModel(names: NameSources, principal: Principal, name: string): Model {
-  const alias = names.view.get("alias", name);
+  const alias = names.view.own("alias", principal.tenantId, name);
   const delta = findDelta(names.view, principal, name, () => undefined);
   const base = names.bases.find(name);
-  if (alias && mayUse(principal, alias.tenantId)) return aliasModel(names, alias);
+  if (alias) return aliasModel(names, alias);
   if (delta) return deltaModel(delta);
   if (base) return baseModel(base);
   throw unknownModel(name);

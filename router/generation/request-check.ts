@@ -75,6 +75,8 @@ export function checkPrompt(prompt: Prompt | undefined): asserts prompt is Promp
       for (const [index, id] of kind.value.ids.entries())
         if (!(Number.isInteger(id) && id >= 0 && id <= UINT32_MAX)) throw malformed(`prompt.tokens[${index}]`, "is no token id");
       return;
+    case "start":
+      return;
     case "chat":
       checkChat(kind.value.messages);
   }

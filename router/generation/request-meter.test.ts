@@ -10,7 +10,7 @@ function meterOver(write: (claim: Claim) => Promise<void>) {
   const outbox: ClaimOutbox = { write, pending: 0, flush: async () => undefined, [Symbol.asyncDispose]: async () => undefined };
   const facts = {
     ...{ requestId: asRequestId("r"), tenantId: asTenantId("acme"), keyId: asKeyId("k"), baseDigest: asBaseDigest("b") },
-    ...{ model: "demo-base", priceVersion: 1, admittedAt: 0 },
+    ...{ baseName: "demo-base", model: "demo-base", priceVersion: 1, admittedAt: 0 },
   };
   return { clock, meter: new RequestMeter({ outbox, clock }, facts) };
 }

@@ -1,4 +1,5 @@
 import type { Claim, ClaimOutbox, Clock, Millis, NodeId, Outcome, Tokens, Usage } from "#kernel";
+import type { ClaimFacts } from "../admission/index.ts";
 
 /**
  * What a crash of this router can lose of one request's bill, at most: so many tokens, in the customer's favour. A slow text is
@@ -13,9 +14,6 @@ export interface Serving {
   readonly nodeId: NodeId;
 }
 
-/** What stays the same in all claims of a request. */
-export type ClaimFacts = Omit<Claim, "attempt" | "usage" | "outcome" | "nodeId">;
-
 /**
  * Writes a request's claims: in passing while it runs, and durably before its last message leaves. Nothing is written
  * for a request that was given nothing.
@@ -29,12 +27,18 @@ export class RequestMeter {
   #writing = false;
   #failure: { readonly error: unknown } | undefined;
   #settled = false;
+  #claimed = false;
 
   constructor(deps: { readonly outbox: ClaimOutbox; readonly clock: Clock }, facts: ClaimFacts) {
     this.#outbox = deps.outbox;
     this.#clock = deps.clock;
     this.#facts = facts;
     this.#writtenAt = deps.clock.monotonic();
+  }
+
+  /** Whether a claim is durable: the request is going to cost something. */
+  get claimed(): boolean {
+    return this.#claimed;
   }
 
   /** Tells that `usage` was handed out. Never waits for the disk; a group that is still being written lets the next one grow. */
@@ -47,7 +51,7 @@ export class RequestMeter {
     this.#writing = true;
     this.#writtenTokens = usage.completionTokens;
     this.#writtenAt = this.#clock.monotonic();
-    this.#outbox.write(this.#claim("running", usage, serving)).then(
+    this.#write(this.#claim("running", usage, serving)).then(
       () => {
         this.#writing = false;
       },
@@ -62,7 +66,12 @@ export class RequestMeter {
     if (this.#settled) return;
     this.#settled = true;
     if (usage.promptTokens + usage.completionTokens === 0) return;
-    await this.#outbox.write(this.#claim(outcome, usage, serving));
+    await this.#write(this.#claim(outcome, usage, serving));
+  }
+
+  async #write(claim: Claim): Promise<void> {
+    await this.#outbox.write(claim);
+    this.#claimed = true;
   }
 
   #claim(outcome: Outcome, usage: Usage, serving: Serving): Claim {

@@ -22,9 +22,14 @@ export interface RouterUnderTest extends AsyncDisposable {
   readonly cluster: ReturnType<typeof settableCluster>;
   readonly dataDirectory: string;
   readonly adminKey: string;
+  /** The operator at the administration's door. */
   readonly admin: GrpcChannel;
-  /** A channel with this credential; closed with the rest. */
+  /** The operator at the customers' door. */
+  readonly operator: GrpcChannel;
+  /** A channel with this credential, to the customers' door; closed with the rest. */
   channel(credential?: string): GrpcChannel;
+  /** Likewise, to the administration's door. */
+  adminChannel(credential?: string): GrpcChannel;
   /** Makes the tenant when there is none, and a key for it. */
   tenantKey(tenantId: string, scopes?: readonly Scope[]): Promise<{ readonly id: string; readonly text: string }>;
 }
@@ -36,7 +41,7 @@ export async function runRouter(
   await using stack = new AsyncDisposableStack();
   const dataDirectory = await mkdtemp(join(tmpdir(), "deltaplane-router-"));
   stack.defer(() => rm(dataDirectory, { recursive: true, force: true }));
-  const store = stack.use(await openEmbeddedStore(":memory:"));
+  const store = stack.use(await openEmbeddedStore(":memory:", { clock: systemClock }));
   const byId = new Map(Object.entries(nodes).map(([id, node]) => [asNodeId(id), node]));
   const cluster = settableCluster(snapshotOf(viewsOf(byId)));
   const shell = { clock: systemClock, randomSecret: (sizeBytes: number) => randomBytes(sizeBytes) };
@@ -49,23 +54,30 @@ export async function runRouter(
         random: seededRandom(1),
         log: pino({ level: "silent" }),
       },
-      { grpcListen: "127.0.0.1:0", schedulers: [], clusterKey: CLUSTER_KEY, dataDirectory, ...options },
+      { grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0", schedulers: [], clusterKey: CLUSTER_KEY, dataDirectory, ...options },
     ),
   );
   const parts = stack.move();
-  const channel = (credential?: string) => {
-    const address = `127.0.0.1:${router.grpcPort}`;
+  const channelTo = (port: number, credential?: string) => {
+    const address = `127.0.0.1:${port}`;
     return parts.use(openChannel({ address, clock: systemClock, ...(credential !== undefined && { credential }) }));
   };
-  const admin = channel(adminKey);
+  const channel = (credential?: string) => channelTo(router.grpcPort, credential);
+  const adminChannel = (credential?: string) => channelTo(router.adminPort!, credential);
+  const admin = adminChannel(adminKey);
+  const operator = channel(adminKey);
   const tenants = new Set<string>();
   return {
-    ...{ router, store, registry, cluster, dataDirectory, adminKey, admin },
+    ...{ router, store, registry, cluster, dataDirectory, adminKey, admin, operator },
     channel,
+    adminChannel,
     async tenantKey(tenantId, scopes = [Scope.SCOPE_INFER, Scope.SCOPE_TRAIN]) {
       if (!tenants.has(tenantId)) await admin.unary(AdminServiceService.createTenant, { id: tenantId });
       tenants.add(tenantId);
-      const { key, secret } = await admin.unary(AdminServiceService.createKey, { tenantId, scopes: [...scopes], expiresAtMs: 0 });
+      const { key, secret } = await admin.unary(AdminServiceService.createKey, {
+        ...{ tenantId, projectId: "", name: "", expiresAtMs: 0 },
+        scopes: [...scopes],
+      });
       return { id: key!.id, text: secret };
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),

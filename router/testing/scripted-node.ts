@@ -96,7 +96,7 @@ async function* generate(
     signal.throwIfAborted();
     completionTokens += next.tokenIds.length;
     const usage: Usage = { promptTokens: PROMPT_TOKENS, cachedTokens: 2, completionTokens };
-    yield { ...next, usage, residency: request.delta ? "ram" : "", fingerprint: "scripted", logprobs: [] };
+    yield { ...next, usage, residency: request.delta ? "ram" : "", fingerprint: "scripted", logprobs: [], prompt: [] };
   }
 }
 

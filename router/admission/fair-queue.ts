@@ -1,0 +1,234 @@
+import { type BaseDigest, type Clock, Fault, type Millis, SECOND, type Tokens } from "#kernel";
+import { BaseQueue, type Waiting } from "./base-queue.ts";
+import type { Placement, PlacementAsk } from "./placement.ts";
+
+export interface QueueLimits {
+  /** Requests of one base that wait for a row. Each holds a prompt in memory. */
+  readonly depthMax: number;
+  /** Of them, one tenant's: more would only wait behind its own. */
+  readonly depthPerTenantMax: number;
+  /** Whoever would have to wait longer, as things stand, is refused at once: that is about as long as a client has patience. */
+  readonly expectedWaitMsMax: Millis;
+  /** Whoever has waited so long in fact is sent away: the expectation was wrong, the nodes are slower than they were. */
+  readonly waitMsMax: Millis;
+}
+
+export const QUEUE_LIMITS: QueueLimits = {
+  depthMax: 2048,
+  depthPerTenantMax: 512,
+  expectedWaitMsMax: 10 * SECOND,
+  waitMsMax: 20 * SECOND,
+};
+
+/** What came of looking for a node. */
+export type Attempt =
+  | { readonly kind: "placed"; readonly placement: Placement }
+  /** Every node that could serve it is full. */
+  | { readonly kind: "full" }
+  /** A node has room, but not one that could serve this. */
+  | { readonly kind: "unfit" }
+  /** No node could serve it, however long it waits for rows to end. */
+  | { readonly kind: "none"; readonly fault: Fault };
+
+export interface FairQueueDeps {
+  readonly clock: Clock;
+  /** `alone`: nobody else competes for the base. */
+  readonly tryPlace: (ask: PlacementAsk, alone: boolean) => Attempt;
+  /** Told of everyone who got a node: how long it took. */
+  readonly onWaited: (waitMs: Millis) => void;
+}
+
+/** A request that has got its first node. Dispose it when the request, not only the placement, has ended. */
+export interface Turn extends Disposable {
+  /** The caller's to dispose. */
+  readonly placement: Placement;
+  /** It was given so many more tokens, over all of its choices. */
+  produced(tokens: Tokens): void;
+  /** So many prompt tokens were really computed for each choice. Only the first call counts. */
+  measured(promptTokens: Tokens): void;
+}
+
+/** Rows end and snapshots come as events; this is for what is none: a failed node that is tried again, a wait that has lasted too long. */
+const POLL_MS: Millis = 100;
+/** How many may be passed over in one look: those whose rank only some nodes take, while others idle. */
+const PASSED_MAX = 8;
+
+/**
+ * Who gets the next row of a base. A request is sent to a node only when that has room for it; otherwise it waits here,
+ * where the tenant with the smallest virtual token counter is next, not in the node, where it would be before whoever
+ * comes later. What can't be served in time is refused when it comes, without any I/O.
+ */
+export class FairQueue {
+  readonly #deps: FairQueueDeps;
+  readonly #limits: QueueLimits;
+  readonly #bases = new Map<BaseDigest, BaseQueue>();
+  #closed = false;
+  #polling = false;
+
+  constructor(deps: FairQueueDeps, limits: QueueLimits = QUEUE_LIMITS) {
+    this.#deps = deps;
+    this.#limits = limits;
+  }
+
+  /** Requests that wait. */
+  get depth(): number {
+    return this.#bases.values().reduce((sum, base) => sum + base.depth, 0);
+  }
+
+  /**
+   * Whether there is any sense in going on with a request. Changes nothing.
+   * @throws Fault queue_full, shutting_down
+   */
+  check(ask: PlacementAsk, deadlineAt?: Millis): void {
+    if (this.#closed) throw shuttingDown();
+    const base = this.#bases.get(ask.baseDigest);
+    if (!base || base.depth === 0) return;
+    const now = this.#deps.clock.monotonic();
+    const deadlineMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : deadlineAt - this.#deps.clock.now();
+    base.check(ask, now, this.#limits, Math.min(deadlineMs, this.#limits.expectedWaitMsMax));
+  }
+
+  /**
+   * A node for a request's first attempt: at once when one has room and nobody waits, else when its turn comes.
+   * @param deadlineAt when the client gives up, milliseconds since the epoch
+   * @throws Fault queue_full, no_ready_node, shutting_down; the signal's own reason
+   */
+  enter(ask: PlacementAsk, signal: AbortSignal, deadlineAt?: Millis): Turn | Promise<Turn> {
+    signal.throwIfAborted();
+    this.check(ask, deadlineAt);
+    const base = this.#base(ask.baseDigest);
+    base.arrived(ask, this.#deps.clock.monotonic());
+    if (base.depth === 0) {
+      const attempt = this.#tryPlace(base, ask);
+      if (attempt.kind === "none") {
+        base.turns.withdrawn(ask.tenantId);
+        throw attempt.fault;
+      }
+      if (attempt.kind === "placed") {
+        this.#deps.onWaited(0);
+        return turnOf(base, ask, attempt.placement);
+      }
+    }
+    return this.#wait(base, ask, signal);
+  }
+
+  /** There may be room on the nodes of a base. */
+  wake(baseDigest: BaseDigest): void {
+    const base = this.#bases.get(baseDigest);
+    if (base) this.#serve(base);
+  }
+
+  /** The nodes have changed. */
+  wakeAll(): void {
+    for (const base of this.#bases.values()) this.#serve(base);
+  }
+
+  /** From now on everyone is refused, also those who wait. */
+  close(): void {
+    this.#closed = true;
+    for (const base of this.#bases.values()) for (const waiting of base.all()) this.#refuse(base, waiting, shuttingDown());
+  }
+
+  #wait(base: BaseQueue, ask: PlacementAsk, signal: AbortSignal): Promise<Turn> {
+    const now = this.#deps.clock.monotonic();
+    const evicted = base.depth >= this.#limits.depthMax ? base.newestOfLongest() : undefined;
+    if (evicted) this.#refuse(base, evicted, base.full(evicted.ask, now, "others have fewer requests waiting"));
+    return new Promise((resolve, reject) => {
+      const abort = () => this.#refuse(base, waiting, signal.reason);
+      const settled = () => signal.removeEventListener("abort", abort);
+      const waiting: Waiting = {
+        ask,
+        since: now,
+        fault: undefined,
+        placed: (placement) => {
+          settled();
+          resolve(turnOf(base, ask, placement));
+        },
+        refused: (reason) => {
+          settled();
+          reject(reason);
+        },
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      base.add(waiting, now);
+      if (!this.#polling) void this.#poll();
+    });
+  }
+
+  /** Gives nodes to those in front, until nobody waits or no node has room. */
+  #serve(base: BaseQueue): void {
+    const passed = new Set<PlacementAsk["tenantId"]>();
+    for (let waiting = base.next(passed); waiting && passed.size < PASSED_MAX; waiting = base.next(passed)) {
+      const attempt = this.#tryPlace(base, waiting.ask);
+      if (attempt.kind === "full") return;
+      if (attempt.kind === "placed") {
+        const now = this.#deps.clock.monotonic();
+        base.serve(waiting, now);
+        this.#deps.onWaited(now - waiting.since);
+        waiting.placed(attempt.placement);
+      } else {
+        passed.add(waiting.ask.tenantId); // Its nodes may come back: it goes on waiting.
+        waiting.fault = attempt.kind === "none" ? attempt.fault : undefined;
+      }
+    }
+  }
+
+  #tryPlace(base: BaseQueue, ask: PlacementAsk): Attempt {
+    return this.#deps.tryPlace(ask, !base.contended(this.#deps.clock.monotonic()));
+  }
+
+  #refuse(base: BaseQueue, waiting: Waiting, reason: unknown): void {
+    base.remove(waiting, this.#deps.clock.monotonic());
+    base.turns.withdrawn(waiting.ask.tenantId);
+    waiting.refused(reason);
+  }
+
+  async #poll(): Promise<void> {
+    this.#polling = true;
+    while (this.depth > 0) {
+      await this.#deps.clock.after(POLL_MS);
+      for (const base of this.#bases.values()) this.#sendAway(base);
+      this.wakeAll();
+    }
+    this.#polling = false;
+  }
+
+  #sendAway(base: BaseQueue): void {
+    const now = this.#deps.clock.monotonic();
+    const late = base.longestOfEach().filter(({ since }) => now - since > this.#limits.waitMsMax);
+    for (const waiting of late) {
+      const waitedMs = Math.round(now - waiting.since);
+      this.#refuse(base, waiting, waiting.fault ?? base.full(waiting.ask, now, `no node had room within ${waitedMs} ms`));
+    }
+  }
+
+  #base(digest: BaseDigest): BaseQueue {
+    const base = this.#bases.get(digest) ?? new BaseQueue();
+    this.#bases.set(digest, base);
+    return base;
+  }
+}
+
+/** Of a request that has arrived in the base's turns, which counts it as running from now on. */
+function turnOf(base: BaseQueue, { tenantId, promptTokensEstimate, rows }: PlacementAsk, placement: Placement): Turn {
+  const { turns } = base;
+  turns.started(tenantId, promptTokensEstimate * rows);
+  let measured = false;
+  let ended = false;
+  return {
+    placement,
+    produced: (tokens) => turns.produced(tenantId, tokens),
+    measured(promptTokens) {
+      if (!measured) turns.corrected(tenantId, (promptTokens - promptTokensEstimate) * rows);
+      measured = true;
+    },
+    [Symbol.dispose]() {
+      if (!ended) turns.ended(tenantId);
+      ended = true;
+    },
+  };
+}
+
+function shuttingDown(): Fault {
+  return new Fault("shutting_down", "this router is shutting down");
+}
