@@ -11,6 +11,10 @@ export interface BenchCluster extends AsyncDisposable {
   readonly http: string;
   /** `host:port` */
   readonly grpcAddress: string;
+  /** Of the administration's door. */
+  readonly adminAddress: string;
+  /** Of the process of router and scheduler, in Prometheus' text format. */
+  readonly metrics: string;
   readonly adminKey: string;
   /** The secret of the cluster's own parts, for talking to the node directly. */
   readonly clusterKey: string;
@@ -21,7 +25,7 @@ export interface BenchCluster extends AsyncDisposable {
 }
 
 const MAIN = join(import.meta.dirname, "../cli/main.ts");
-const READY_LINE = /^deltaplane ready http=(?<http>\S+) grpc=(?<grpc>\S+) metrics=\S+$/;
+const READY_LINE = /^deltaplane ready http=(?<http>\S+) grpc=(?<grpc>\S+) metrics=(?<metrics>\S+)$/;
 /** A drain takes as long as the longest request; nothing runs any more when a bench stops its cluster. */
 const STOP_MS_MAX = 30_000;
 
@@ -29,7 +33,7 @@ const STOP_MS_MAX = 30_000;
 export async function startBenchCluster(options: { readonly baseDirectory: string; readonly threads: number }): Promise<BenchCluster> {
   const home = await mkdtemp(join(tmpdir(), "deltaplane-bench-"));
   const environment = { ...process.env, DELTAPLANE_HOME: home, DELTAPLANE_LOG: "warn", NO_COLOR: "1" };
-  const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
+  const ports = ["--port", "0", "--grpc-port", "0", "--admin-port", "0", "--metrics-port", "0"];
   const args = ["up", "--base", options.baseDirectory, "--nodes", "1", "--threads", String(options.threads), "--no-demo", ...ports];
   const child = spawn(process.execPath, [MAIN, ...args], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
   const stop = async () => {
@@ -37,11 +41,14 @@ export async function startBenchCluster(options: { readonly baseDirectory: strin
     await rm(home, { recursive: true, force: true });
   };
   try {
-    const { http, grpc } = await readyAddresses(child);
+    const { http, grpc, metrics } = await readyAddresses(child);
+    const { adminAddress } = JSON.parse(await readFile(join(home, "cluster.json"), "utf8")) as { adminAddress: string };
     const keys = JSON.parse(await readFile(join(home, "demo-keys.json"), "utf8")) as { admin: string };
     return {
       http,
       grpcAddress: grpc,
+      adminAddress,
+      metrics,
       adminKey: keys.admin,
       clusterKey: (await readFile(join(home, "cluster-key"), "utf8")).trim(),
       baseName: basename(options.baseDirectory),
@@ -72,12 +79,12 @@ export async function addTenant(
   return { key, models };
 }
 
-async function readyAddresses(child: ChildProcess): Promise<{ readonly http: string; readonly grpc: string }> {
+async function readyAddresses(child: ChildProcess): Promise<{ readonly http: string; readonly grpc: string; readonly metrics: string }> {
   for await (const line of createInterface({ input: child.stdout! })) {
     const groups = READY_LINE.exec(line)?.groups;
     if (groups) {
       child.stdout!.resume(); // What else it prints must not fill the pipe.
-      return { http: groups["http"]!, grpc: groups["grpc"]! };
+      return { http: groups["http"]!, grpc: groups["grpc"]!, metrics: groups["metrics"]! };
     }
   }
   throw new Error("the cluster ended before it was ready");

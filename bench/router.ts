@@ -1,11 +1,12 @@
-import { asBaseDigest, type BaseDigest, seededRandom, systemClock } from "#kernel";
-import { AdminServiceService, type GrpcChannel, InferenceServiceService, NodeServiceService, openChannel } from "#proto";
-import { addTenant, type BenchCluster, startBenchCluster } from "./cluster.ts";
+import { seededRandom } from "#kernel";
+import { startBenchCluster } from "./cluster.ts";
+import { eventLoopDelayP99Ms } from "./event-loop.ts";
 import { CACHE_DIRECTORY } from "./generated-cache.ts";
 import { generatedBase } from "./generated-model.ts";
 import { SHAPE_TINY } from "./generated-shapes.ts";
 import { generatedPrompt } from "./generated-tokenizer.ts";
-import { type BenchOptions, type BenchReport, createReport } from "./report.ts";
+import { type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
+import { type Ask, openRouterPaths, type RouterPaths } from "./router-paths.ts";
 import { median, quantile } from "./statistics.ts";
 
 const THREADS = 2;
@@ -14,140 +15,132 @@ const PROMPT_TOKENS = 16;
 const COMPARED_NEW_TOKENS = 1;
 const COMPARED_PAIRS = 500;
 const WARM_UP_PAIRS = 50;
-/** Of the requests at full load. */
+/** Of the requests under load. */
 const STREAMED_NEW_TOKENS = 32;
-const STREAMS = 64;
-const STREAMED_REQUESTS = 512;
+const STREAM_COUNTS = [1, 4, 16, 64, 256] as const;
 const TURNS = 3;
 
 /**
- * What the router adds to a request, and what it carries: a base so small that the engine is out of the way, the same request
- * to the node directly and through the router, in turns. The client shares the machine with the cluster, as in every bench here.
+ * What the router adds to a request, and what it carries: a base so small that the engine is out of the way, the same
+ * requests to the node directly and through the router, in turns. The client shares the machine with the cluster, as in
+ * every bench here.
  */
 export async function benchRouter(options: BenchOptions): Promise<BenchReport> {
   const progress = options.progress ?? (() => undefined);
   const baseDirectory = options.base ?? (await generatedBase(options.cacheDirectory ?? CACHE_DIRECTORY, SHAPE_TINY));
   progress("starting a cluster");
   await using cluster = await startBenchCluster({ baseDirectory, threads: THREADS });
-  const { key } = await addTenant(cluster, []);
-  await using router = openChannel({ address: cluster.grpcAddress, credential: key, clock: systemClock });
-  const home = await findNode(cluster);
-  await using node = openChannel({ address: home.address, credential: cluster.clusterKey, clock: systemClock });
-  const throughRouter = routerRequest(router, cluster.baseName);
-  const straightToNode = nodeRequest(node, home.baseDigest);
-
+  await using paths = await openRouterPaths(cluster);
   const random = seededRandom(1);
   const prompt = () => generatedPrompt(PROMPT_TOKENS, random);
-  const compare = async (pairs: number) => {
-    const times = { node: [] as number[], router: [] as number[] };
-    for (let pair = 0; pair < pairs; pair++) {
-      options.signal?.throwIfAborted();
-      times.node.push(await timed(() => straightToNode(prompt(), COMPARED_NEW_TOKENS)));
-      times.router.push(await timed(() => throughRouter(prompt(), COMPARED_NEW_TOKENS)));
-    }
-    return times;
-  };
-  progress("one client: node and router in turns");
-  await compare(WARM_UP_PAIRS);
-  const times = await compare(options.quick ? COMPARED_PAIRS / 5 : COMPARED_PAIRS);
+
+  progress("one client, one new token: node and router in turns");
+  await compare(paths, prompt, WARM_UP_PAIRS, options);
+  const alone = await compare(paths, prompt, options.quick ? COMPARED_PAIRS / 5 : COMPARED_PAIRS, options);
 
   const loads: StreamLoad[] = [];
   const turns = options.quick ? 1 : TURNS;
   for (let turn = 1; turn <= turns; turn++) {
-    options.signal?.throwIfAborted();
-    progress(`turn ${turn} of ${turns}: ${STREAMS} streams`);
-    loads.push(await loadStreams(() => throughRouter(prompt(), STREAMED_NEW_TOKENS)));
+    for (const streams of STREAM_COUNTS) {
+      options.signal?.throwIfAborted();
+      progress(`turn ${turn} of ${turns}: ${streams} streams`);
+      const node = await loadStreams(streams, () => paths.straightToNode(prompt(), STREAMED_NEW_TOKENS));
+      await eventLoopDelayP99Ms(cluster.metrics); // What was before is not this load's.
+      const router = await loadStreams(streams, () => paths.throughRouter(prompt(), STREAMED_NEW_TOKENS));
+      loads.push({ streams, node, router, loopP99Ms: await eventLoopDelayP99Ms(cluster.metrics) });
+    }
   }
-  return routerReport(times, loads);
+  return routerReport(alone, loads);
 }
 
-/** Sends one request and resolves with its completion tokens when its stream has ended. */
-type Ask = (prompt: string, maxTokens: number) => Promise<number>;
+interface ComparedTimes {
+  readonly node: number[];
+  readonly router: number[];
+}
 
-function routerRequest(channel: GrpcChannel, model: string): Ask {
-  return async (text, maxTokens) => {
-    const request = { model, prompt: textPrompt(text), sampling: sampling(maxTokens) };
-    let tokens = 0;
-    for await (const { usage } of channel.serverStream(InferenceServiceService.generate, request))
-      tokens = usage?.completionTokens ?? tokens;
-    return tokens;
+async function compare(paths: RouterPaths, prompt: () => string, pairs: number, options: BenchOptions): Promise<ComparedTimes> {
+  const times: ComparedTimes = { node: [], router: [] };
+  const timed = async (ask: Ask) => {
+    const startedMs = performance.now();
+    await ask(prompt(), COMPARED_NEW_TOKENS);
+    return performance.now() - startedMs;
   };
+  for (let pair = 0; pair < pairs; pair++) {
+    options.signal?.throwIfAborted();
+    times.node.push(await timed(paths.straightToNode));
+    times.router.push(await timed(paths.throughRouter));
+  }
+  return times;
 }
 
-function nodeRequest(channel: GrpcChannel, baseDigest: BaseDigest): Ask {
-  let count = 0;
-  return async (text, maxTokens) => {
-    const request = {
-      requestId: `bench-${count++}`,
-      attempt: 0,
-      tenantId: "bench",
-      baseDigest,
-      delta: undefined,
-      prompt: textPrompt(text),
-      sampling: sampling(maxTokens),
-      progress: [],
-      priceVersion: 1,
-      admittedAtMs: systemClock.now(),
-    };
-    let tokens = 0;
-    for await (const { usage } of channel.serverStream(NodeServiceService.generate, request)) tokens = usage?.completionTokens ?? tokens;
-    return tokens;
-  };
-}
-
-const textPrompt = (value: string) => ({ kind: { $case: "text" as const, value } });
-const sampling = (maxTokens: number) => ({ maxTokens, temperature: 0, seed: "1", stop: [], logitBias: {}, ignoreEos: true });
-
-async function findNode(cluster: BenchCluster): Promise<{ readonly address: string; readonly baseDigest: BaseDigest }> {
-  await using admin = openChannel({ address: cluster.grpcAddress, credential: cluster.adminKey, clock: systemClock });
-  const { nodes } = await admin.unary(AdminServiceService.getCluster, {});
-  const view = nodes[0]?.view;
-  const base = view?.bases[0];
-  if (!view || !base) throw new Error("the cluster has no node with a base");
-  return { address: view.address, baseDigest: asBaseDigest(base.digest) };
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const startedMs = performance.now();
-  await work();
-  return performance.now() - startedMs;
+/** So many streams at a time, each request with the same number of new tokens. */
+interface PathLoad {
+  readonly requestsPerSecond: number;
+  /** Of each request. */
+  readonly requestMs: readonly number[];
 }
 
 interface StreamLoad {
-  readonly requestsPerSecond: number;
-  readonly tokensPerSecond: number;
+  readonly streams: number;
+  readonly node: PathLoad;
+  readonly router: PathLoad;
+  /** Of the router's event loop meanwhile. */
+  readonly loopP99Ms: number;
 }
 
-async function loadStreams(ask: () => Promise<number>): Promise<StreamLoad> {
+async function loadStreams(streams: number, ask: () => Promise<number>): Promise<PathLoad> {
+  const requests = requestCount(streams);
+  const requestMs: number[] = [];
   let started = 0;
-  let tokens = 0;
   const worker = async () => {
-    while (started < STREAMED_REQUESTS) {
+    while (started < requests) {
       started++;
-      const completionTokens = await ask();
-      if (completionTokens !== STREAMED_NEW_TOKENS)
-        throw new Error(`a request gave ${completionTokens} tokens instead of ${STREAMED_NEW_TOKENS}`);
-      tokens += completionTokens;
+      const startedMs = performance.now();
+      const tokens = await ask();
+      if (tokens !== STREAMED_NEW_TOKENS) throw new Error(`a request gave ${tokens} tokens instead of ${STREAMED_NEW_TOKENS}`);
+      requestMs.push(performance.now() - startedMs);
     }
   };
-  const seconds = (await timed(() => Promise.all(Array.from({ length: STREAMS }, worker)))) / 1000;
-  return { requestsPerSecond: STREAMED_REQUESTS / seconds, tokensPerSecond: tokens / seconds };
+  const startedMs = performance.now();
+  await Promise.all(Array.from({ length: streams }, worker));
+  return { requestsPerSecond: (requests * 1000) / (performance.now() - startedMs), requestMs };
 }
 
-/** `added_ms_p50` and `_p99` are differences of the two distributions' quantiles: both were taken in the same minutes. */
-function routerReport(times: { readonly node: number[]; readonly router: number[] }, loads: readonly StreamLoad[]): Promise<BenchReport> {
-  const row = (path: string, values: readonly number[]) => ({
-    path,
-    requests: values.length,
-    "p50 ms": quantile(values, 0.5),
-    "p90 ms": quantile(values, 0.9),
-    "p99 ms": quantile(values, 0.99),
+/** Some seconds' worth at every width. */
+function requestCount(streams: number): number {
+  return Math.min(1024, Math.max(64, 8 * streams));
+}
+
+/** Differences are of the two distributions' quantiles: both were taken in the same minutes. */
+function routerReport(alone: ComparedTimes, loads: readonly StreamLoad[]): Promise<BenchReport> {
+  const rows = STREAM_COUNTS.map((streams): BenchRow => {
+    const turns = loads.filter((load) => load.streams === streams);
+    const added = (share: number) =>
+      median(turns.map(({ node, router }) => quantile(router.requestMs, share) - quantile(node.requestMs, share)));
+    const requestsPerSecond = median(turns.map(({ router }) => router.requestsPerSecond));
+    return {
+      streams,
+      "requests/s, node": median(turns.map(({ node }) => node.requestsPerSecond)),
+      "requests/s, router": requestsPerSecond,
+      "tokens/s, router": requestsPerSecond * STREAMED_NEW_TOKENS,
+      "request p50 ms": median(turns.map(({ router }) => quantile(router.requestMs, 0.5))),
+      "added p50 ms": added(0.5),
+      "added p99 ms": added(0.99),
+      "event loop p99 ms": median(turns.map(({ loopP99Ms }) => loopP99Ms)),
+    };
   });
-  const added = (share: number) => quantile(times.router, share) - quantile(times.node, share);
-  return createReport("router", [row("node directly", times.node), row("through the router", times.router)], {
+  const at = (streams: (typeof STREAM_COUNTS)[number], column: string) => rows[STREAM_COUNTS.indexOf(streams)]![column] as number;
+  const added = (share: number) => quantile(alone.router, share) - quantile(alone.node, share);
+  return createReport("router", rows, {
+    direct_ms_p50: quantile(alone.node, 0.5),
     added_ms_p50: added(0.5),
     added_ms_p99: added(0.99),
-    requests_per_s_64: median(loads.map(({ requestsPerSecond }) => requestsPerSecond)),
-    tokens_per_s_64: median(loads.map(({ tokensPerSecond }) => tokensPerSecond)),
+    requests_per_s_64: at(64, "requests/s, router"),
+    tokens_per_s_64: at(64, "tokens/s, router"),
+    requests_per_s_256: at(256, "requests/s, router"),
+    node_requests_per_s_64: at(64, "requests/s, node"),
+    added_ms_p99_64: at(64, "added p99 ms"),
+    event_loop_p99_ms_64: at(64, "event loop p99 ms"),
+    event_loop_p99_ms_256: at(256, "event loop p99 ms"),
   });
 }

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "deltaplane-cli-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function deltaplane(...args: string[]) {
-  const env = { ...process.env, DELTAPLANE_HOME: folder, DELTAPLANE_SERVER: undefined, NO_COLOR: "1" };
+  const env = { ...process.env, DELTAPLANE_HOME: folder, DELTAPLANE_SERVER: undefined, DELTAPLANE_ADMIN_SERVER: undefined, NO_COLOR: "1" };
   return spawnSync(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], { encoding: "utf8", env });
 }
 
@@ -35,6 +35,12 @@ describe("exit codes", () => {
     [["up", "--nodes", "none"], 2, "not a number"],
     [["usage", "--by", "colour"], 2, "none of tenant, model, key, day"],
     [["ps"], 1, "no cluster runs in this folder"],
+    [["ps", "--server", "127.0.0.1:1"], 1, "--admin-server"],
+    [["usage", "--admin-server", "127.0.0.1:1"], 1, "name the address with --server"],
+    [["tenants", "set", "acme", "--max-tokens", "some"], 2, "neither a whole number nor none"],
+    [["tenants", "set", "acme", "--budget-period", "week"], 2, "month, ever"],
+    [["keys", "create", "--tenant", "acme", "--expires", "soon"], 2, "neither a date nor 90d, 12h"],
+    [["projects", "add", "chatbot"], 2, "--tenant"],
     [["ps", "--context", "nowhere"], 4, "contexts.json"],
   ])("deltaplane %j ends with %i and says why on stderr only", (args, code, complaint) => {
     const { status, stdout, stderr } = deltaplane(...args);
@@ -54,6 +60,9 @@ test("help names every command of the interface, and ends with 0", () => {
     "run",
     "ps",
     "usage",
+    "tenants",
+    "projects",
+    "keys",
     "status",
     "doctor",
     "bench",

@@ -11,6 +11,8 @@ import type { OutputFormat } from "./output.ts";
 /** What every command that talks to a cluster needs. */
 export interface Connection extends AsyncDisposable {
   readonly channel: GrpcChannel;
+  /** The administration's own door, opened at first use. @throws Fault parameter_invalid when nobody says where it is */
+  readonly adminChannel: GrpcChannel;
   readonly output: OutputFormat;
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal;
@@ -18,11 +20,12 @@ export interface Connection extends AsyncDisposable {
 
 const Globals = z.object({
   server: z.string().optional(),
+  adminServer: z.string().optional(),
   key: z.string().optional(),
   context: z.string().optional(),
   output: z.enum(["table", "json"]),
 });
-const Contexts = z.record(z.string(), z.object({ server: z.string(), key: z.string().optional() }));
+const Contexts = z.record(z.string(), z.object({ server: z.string(), adminServer: z.string().optional(), key: z.string().optional() }));
 
 export function outputOf(command: Command): OutputFormat {
   return Globals.parse(command.optsWithGlobals()).output;
@@ -30,29 +33,49 @@ export function outputOf(command: Command): OutputFormat {
 
 /**
  * Opens a channel to the server that flags, environment or context name; without any of them to the cluster that runs
- * in this folder, with its admin key.
+ * in this folder, with its admin key. Whoever names a server names its administration too: they may be different machines.
  */
 export function connect(command: Command): Connection {
   const globals = Globals.parse(command.optsWithGlobals());
   const context = globals.context === undefined ? undefined : readContext(globals.context);
-  const local = globals.server === undefined && context === undefined ? openHome().runningCluster() : undefined;
+  const named = globals.server !== undefined || globals.adminServer !== undefined || context !== undefined;
+  const local = named ? undefined : openHome().runningCluster();
   const address = globals.server ?? context?.server ?? local?.grpcAddress;
-  if (address === undefined) {
+  const adminAddress = globals.adminServer ?? context?.adminServer ?? local?.adminAddress;
+  const credential = globals.key ?? context?.key ?? local?.adminKey;
+  if (address === undefined && adminAddress === undefined) {
     throw new Fault("store_unreachable", "no cluster runs in this folder: start one with `deltaplane up`, or name one with --server");
   }
-  const credential = globals.key ?? context?.key ?? local?.adminKey;
-  const channel = openChannel({ address, clock: systemClock, ...(credential === undefined ? {} : { credential }) });
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Fault("client_gone", "interrupted"));
   process.once("SIGINT", interrupt);
+  const channel = lazyChannel(address, credential, "server");
+  const adminChannel = lazyChannel(adminAddress, credential, "admin-server");
   return {
-    channel,
+    get channel() {
+      return channel.open();
+    },
+    get adminChannel() {
+      return adminChannel.open();
+    },
     output: globals.output,
     signal: interrupted.signal,
     async [Symbol.asyncDispose]() {
       process.removeListener("SIGINT", interrupt);
-      await channel[Symbol.asyncDispose]();
+      await Promise.all([channel.close(), adminChannel.close()]);
     },
+  };
+}
+
+function lazyChannel(address: string | undefined, credential: string | undefined, flag: string) {
+  let opened: GrpcChannel | undefined;
+  return {
+    open(): GrpcChannel {
+      if (address === undefined) throw new Fault("parameter_invalid", `name the address with --${flag}`, { detail: { field: flag } });
+      opened ??= openChannel({ address, clock: systemClock, ...(credential === undefined ? {} : { credential }) });
+      return opened;
+    },
+    close: async () => opened?.[Symbol.asyncDispose](),
   };
 }
 
@@ -71,7 +94,8 @@ function readContext(name: string): z.infer<typeof Contexts>[string] {
     throw new Fault("file_missing", `there are no contexts: ${file} cannot be read`, { detail: { file }, cause });
   }
   const contexts = Contexts.safeParse(parseJson(text));
-  if (!contexts.success) throw new Fault("file_malformed", `${file} is not {"<name>": {"server": …, "key": …}}`, { detail: { file } });
+  if (!contexts.success)
+    throw new Fault("file_malformed", `${file} is not {"<name>": {"server": …, "adminServer": …, "key": …}}`, { detail: { file } });
   const context = contexts.data[name];
   if (!context) throw new Fault("resource_unknown", `no context ${name} in ${file}`, { detail: { resource: name } });
   return context;

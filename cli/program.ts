@@ -2,11 +2,17 @@ import { Command, Option } from "commander";
 import { addAliasCommand } from "./commands/alias.ts";
 import { addBasesCommand } from "./commands/bases.ts";
 import { addBenchCommand } from "./commands/bench.ts";
+import { addBillingCommand } from "./commands/billing.ts";
+import { addCostsCommand } from "./commands/costs.ts";
+import { addDataCommand } from "./commands/data.ts";
 import { addDeltasCommand } from "./commands/deltas.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addDrainCommand } from "./commands/drain.ts";
+import { addInvoiceCommand } from "./commands/invoice.ts";
 import { addKeysCommand } from "./commands/keys.ts";
 import { addNodeAgentCommand } from "./commands/node-agent.ts";
+import { addPricesCommand } from "./commands/prices.ts";
+import { addProjectsCommand } from "./commands/projects.ts";
 import { addPsCommand } from "./commands/ps.ts";
 import { addRouterCommand } from "./commands/router.ts";
 import { addRunCommand } from "./commands/run.ts";
@@ -23,6 +29,7 @@ export function createProgram(): Command {
     .description("Serve thousands of fine-tuned models from a few shared bases, and bill per token.")
     .version(VERSION)
     .addOption(new Option("--server <host:port>", "the router's gRPC address").env("DELTAPLANE_SERVER"))
+    .addOption(new Option("--admin-server <host:port>", "its address for operators").env("DELTAPLANE_ADMIN_SERVER"))
     .addOption(new Option("--key <key>", "API key (better: set DELTAPLANE_KEY)").env("DELTAPLANE_KEY"))
     .addOption(new Option("--context <name>", "a named server and key from contexts.json").env("DELTAPLANE_CONTEXT"))
     .addOption(new Option("-o, --output <format>", "how to print data").choices(["table", "json"]).default("table"))
@@ -48,12 +55,18 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrup
     addBasesCommand,
     addDeltasCommand,
     addAliasCommand,
+    addDataCommand,
     addRunCommand,
     addPsCommand,
     addStatusCommand,
     addDrainCommand,
     addUsageCommand,
+    addCostsCommand,
+    addInvoiceCommand,
+    addBillingCommand,
+    addPricesCommand,
     addTenantsCommand,
+    addProjectsCommand,
     addKeysCommand,
     addDoctorCommand,
     addBenchCommand,

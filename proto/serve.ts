@@ -27,6 +27,8 @@ export interface CallContext {
   readonly path: string;
   /** Aborts with Fault client_gone or deadline_passed. */
   readonly signal: AbortSignal;
+  /** When the client gives up, milliseconds since the epoch; absent for never. */
+  readonly deadlineAt?: Millis;
   /** The bearer token of the call, if any. */
   readonly credential: string | undefined;
   readonly peer: string;
@@ -143,7 +145,14 @@ function callContext(call: AnyCall, path: string, clock: Clock): { readonly cont
   };
   const events: EventEmitter = call;
   events.once("cancelled", cancelled);
-  const context = { path, signal: gone.signal, credential: bearerToken(authorization(call.metadata)), peer: call.getPeer() };
+  const deadline = Number(call.getDeadline());
+  const context = {
+    path,
+    signal: gone.signal,
+    ...(Number.isFinite(deadline) && { deadlineAt: deadline }),
+    credential: bearerToken(authorization(call.metadata)),
+    peer: call.getPeer(),
+  };
   return { context, over: () => events.removeListener("cancelled", cancelled) };
 }
 

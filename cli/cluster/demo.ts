@@ -27,14 +27,17 @@ export interface DemoModel {
   readonly prompt: string;
 }
 
-/** Brings the demo tenants, their keys and their deltas into the cluster; what is there already stays. */
+/** Brings the demo prices, tenants, their keys and their deltas into the cluster; what is there already stays. */
 export async function setUpDemo(cluster: EmbeddedCluster, home: Home): Promise<readonly DemoModel[]> {
-  await using channel = openChannel({ address: cluster.grpcAddress, credential: cluster.adminKey, clock: systemClock });
+  const credential = cluster.adminKey;
+  await using channel = openChannel({ address: cluster.grpcAddress, credential, clock: systemClock });
+  await using admin = openChannel({ address: cluster.adminAddress, credential, clock: systemClock });
+  await setPrices(admin);
   const { aliases } = await channel.unary(ModelServiceService.listAliases, {});
   const present = new Set(aliases.map((alias) => alias.name));
   const models: DemoModel[] = [];
   for (const { tenant, delta, does } of DEMO_TENANTS) {
-    const key = await tenantKey(channel, home, tenant);
+    const key = await tenantKey(admin, home, tenant);
     const directory = join(MODELS, "demo-deltas", delta);
     const model = `${tenant}/${delta}`;
     if (!present.has(model)) {
@@ -48,17 +51,27 @@ export async function setUpDemo(cluster: EmbeddedCluster, home: Home): Promise<r
   return models;
 }
 
-async function tenantKey(channel: GrpcChannel, home: Home, tenant: string): Promise<string> {
+/** So that the first request already costs something. */
+async function setPrices(admin: GrpcChannel): Promise<void> {
+  const { priceLists } = await admin.unary(AdminServiceService.listPriceLists, {});
+  if (priceLists.length > 0) return;
+  const { readPriceFile } = await import("../price-file.ts");
+  await admin.unary(AdminServiceService.addPriceList, { priceList: readPriceFile(join(import.meta.dirname, "demo-prices.json")) });
+}
+
+async function tenantKey(admin: GrpcChannel, home: Home, tenant: string): Promise<string> {
   const kept = home.readKeys()!;
   const known = kept.tenants[tenant];
   if (known !== undefined) return known;
   try {
-    await channel.unary(AdminServiceService.createTenant, { id: tenant });
+    await admin.unary(AdminServiceService.createTenant, { id: tenant });
   } catch (error) {
     if (!isFault(error, "resource_exists")) throw error;
   }
-  const { secret } = await channel.unary(AdminServiceService.createKey, {
+  const { secret } = await admin.unary(AdminServiceService.createKey, {
     tenantId: tenant,
+    projectId: "",
+    name: "demo",
     scopes: [Scope.SCOPE_INFER, Scope.SCOPE_TRAIN],
     expiresAtMs: 0,
   });

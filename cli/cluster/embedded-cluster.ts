@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Fault, type Millis, SECOND } from "#kernel";
-import { createAdminKey, type RunningRouter, startRouter } from "#router";
+import { createAdminKey, type RouterDeps, type RunningRouter, startRouter } from "#router";
 import { startScheduler } from "#scheduler/service";
 import type { StateStore } from "#state";
 import type { ComponentDeps } from "../component.ts";
@@ -16,17 +16,22 @@ export interface EmbeddedClusterOptions {
   readonly bases: readonly { readonly name: string; readonly directory: string }[];
   readonly httpPort: number;
   readonly grpcPort: number;
+  readonly adminPort: number;
   readonly metricsPort: number;
   /** Threads of each node's engine. Default: the machine's cores shared out. */
   readonly threads?: number;
   /** Default: a file in the home. */
   readonly state?: string;
+  /** See {@link RouterDeps}. */
+  readonly wrapLedger?: RouterDeps["wrapLedger"];
 }
 
 /** A whole cluster on this machine: router and scheduler in this process, each node in its own. */
 export interface EmbeddedCluster extends AsyncDisposable {
   readonly http: string;
   readonly grpcAddress: string;
+  /** Of the administration's door. */
+  readonly adminAddress: string;
   readonly metrics: string;
   readonly adminKey: string;
   readonly nodes: readonly NodeProcess[];
@@ -47,14 +52,15 @@ export async function startEmbeddedCluster(
   if (running) throw new Fault("resource_exists", `a cluster already runs in ${home.directory} (process ${running.pid}, ${running.http})`);
   await using parts = new AsyncDisposableStack();
   const clusterKey = home.clusterKey();
-  const store = parts.use(await openStore(options.state ?? `file:${home.path("state.db")}`));
+  const store = parts.use(await openStore(options.state ?? `file:${home.path("state.db")}`, deps.log));
   const scheduler = parts.use(await startScheduler(deps, { listen: `${HOST}:0`, clusterKey }));
   const schedulers = [`${HOST}:${scheduler.port}`];
   const router = parts.use(
     await startRouter(
-      { ...deps, store },
+      { ...deps, store, ...(options.wrapLedger && { wrapLedger: options.wrapLedger }) },
       {
         grpcListen: `${HOST}:${options.grpcPort}`,
+        adminListen: `${HOST}:${options.adminPort}`,
         httpListen: `${HOST}:${options.httpPort}`,
         schedulers,
         clusterKey,
@@ -72,6 +78,7 @@ export async function startEmbeddedCluster(
   const cluster = {
     http: `http://${HOST}:${router.httpPort}`,
     grpcAddress: `${HOST}:${router.grpcPort}`,
+    adminAddress: `${HOST}:${router.adminPort}`,
     metrics: `http://${HOST}:${metrics.port}/metrics`,
   };
   const adminKey = await keepAdminKey(deps, home, store);

@@ -5,7 +5,14 @@ import { z } from "zod";
 import { Fault } from "#kernel";
 
 /** What a running embedded cluster tells commands in the same folder. */
-const Running = z.object({ pid: z.number(), http: z.string(), grpcAddress: z.string(), metrics: z.string() });
+const Running = z.object({
+  pid: z.number(),
+  http: z.string(),
+  grpcAddress: z.string(),
+  /** Of the administration's door. */
+  adminAddress: z.string(),
+  metrics: z.string(),
+});
 export type RunningCluster = z.infer<typeof Running> & { readonly adminKey: string | undefined };
 
 const Keys = z.object({ admin: z.string(), tenants: z.record(z.string(), z.string()) });

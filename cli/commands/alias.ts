@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type Alias, type AliasTarget, ModelServiceService } from "#proto";
 import { withConnection } from "../connection.ts";
-import { type Column, printMessage, printRows } from "../output.ts";
+import { type Column, formatTime, printMessage, printRows } from "../output.ts";
 
 const COLUMNS: readonly Column<Alias>[] = [
   { title: "alias", value: (alias) => alias.name },
-  { title: "targets", value: (alias) => alias.targets.map((target) => `${target.delta}=${target.weight}`).join(" ") },
+  { title: "targets", value: (alias) => targetsText(alias.targets) },
+  { title: "before", value: ({ previous: [last] }) => (last ? `${targetsText(last.targets)} until ${formatTime(last.untilMs)}` : "") },
 ];
 
 export function addAliasCommand(program: Command): void {
@@ -16,11 +17,8 @@ export function addAliasCommand(program: Command): void {
     .description("point <tenant>/<name> at a delta, or split its traffic: alias set acme/bot ft:…:v1=90 ft:…:v2=10")
     .action((name: string, targets: string[], _options: unknown, command: Command) =>
       withConnection(command, async ({ channel, output, signal }) => {
-        const { alias } = await channel.unary(
-          ModelServiceService.setAlias,
-          { alias: { name, targets: targets.map(parseTarget) } },
-          { signal },
-        );
+        const wish = { name, targets: targets.map(parseTarget), previous: [] };
+        const { alias } = await channel.unary(ModelServiceService.setAlias, { alias: wish }, { signal });
         printRows(output, alias ? [alias] : [], COLUMNS);
       }),
     );
@@ -32,12 +30,26 @@ export function addAliasCommand(program: Command): void {
     }),
   );
 
+  aliases
+    .command("rollback <name>")
+    .description("point it back at what it pointed at before the last change")
+    .action((name: string, _options: unknown, command: Command) =>
+      withConnection(command, async ({ channel, output, signal }) => {
+        const { alias } = await channel.unary(ModelServiceService.rollBackAlias, { name }, { signal });
+        printRows(output, alias ? [alias] : [], COLUMNS);
+      }),
+    );
+
   aliases.command("rm <name>").action((name: string, _options: unknown, command: Command) =>
     withConnection(command, async ({ channel, signal }) => {
       await channel.unary(ModelServiceService.removeAlias, { name }, { signal });
       printMessage(`removed ${name}`);
     }),
   );
+}
+
+function targetsText(targets: readonly AliasTarget[]): string {
+  return targets.map(({ delta, weight }) => `${delta}=${weight}`).join(" ");
 }
 
 function parseTarget(text: string): AliasTarget {

@@ -6,7 +6,7 @@ import { printMessage } from "../output.ts";
 export function addBenchCommand(program: Command): void {
   program
     .command("bench <name>")
-    .description("measure this machine: engine, serve, router")
+    .description("measure this machine: engine, serve, router, ledger")
     .option("--base <dir>", "measure this Hugging Face folder instead of the generated models")
     .option("--deltas <dirs...>", "with these PEFT folders")
     .option("--quick", "fewer repeats: for a first look, not for figures to quote")

@@ -14,7 +14,7 @@ interface Finding {
   readonly found: string;
 }
 
-const PORTS = [8080, 50_051, 9_090];
+const PORTS = [8080, 50_051, 50_052, 9_090];
 
 export function addDoctorCommand(program: Command): void {
   program
@@ -77,7 +77,7 @@ function ports(): Promise<Finding[]> {
       return {
         check: `port ${port}`,
         ok: !taken,
-        found: taken ? "in use: choose another with --port, --grpc-port, --metrics-port" : "free",
+        found: taken ? "in use: choose another with --port, --grpc-port, --admin-port, --metrics-port" : "free",
       };
     }),
   );
@@ -98,11 +98,15 @@ async function cluster(command: Command): Promise<Finding> {
   const check = "cluster";
   try {
     await using connection = connect(command);
-    const { nodes } = await connection.channel.unary(AdminServiceService.getCluster, {}, { timeoutMs: 5_000, signal: connection.signal });
+    const { nodes } = await connection.adminChannel.unary(
+      AdminServiceService.getCluster,
+      {},
+      { timeoutMs: 5_000, signal: connection.signal },
+    );
     return { check, ok: nodes.length > 0, found: `${nodes.length} nodes: ${nodes.map((node) => node.view?.id).join(", ")}` };
   } catch (error) {
-    const { server, context } = command.optsWithGlobals<{ server?: string; context?: string }>();
-    const asked = server !== undefined || context !== undefined;
+    const { server, adminServer, context } = command.optsWithGlobals<{ server?: string; adminServer?: string; context?: string }>();
+    const asked = server !== undefined || adminServer !== undefined || context !== undefined;
     return { check, ok: !asked, found: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -8,8 +8,8 @@ export function addDrainCommand(program: Command): void {
     .command("drain <node>")
     .description("take a node out of service; returns when its running work is done")
     .action((nodeId: string, _options: unknown, command: Command) =>
-      withConnection(command, async ({ channel, signal }) => {
-        await channel.unary(AdminServiceService.drainNode, { nodeId }, { signal });
+      withConnection(command, async ({ adminChannel, signal }) => {
+        await adminChannel.unary(AdminServiceService.drainNode, { nodeId }, { signal });
         printMessage(`${nodeId} is drained`);
       }),
     );

@@ -32,8 +32,8 @@ export function addPsCommand(program: Command): void {
     .description("which delta is hot where")
     .option("-a, --all", "also those on disk only")
     .action((options: { all?: boolean }, command: Command) =>
-      withConnection(command, async ({ channel, output, signal }) => {
-        const { nodes } = await channel.unary(AdminServiceService.getCluster, {}, { signal });
+      withConnection(command, async ({ adminChannel, output, signal }) => {
+        const { nodes } = await adminChannel.unary(AdminServiceService.getCluster, {}, { signal });
         const held = nodes.flatMap((node) =>
           (node.view?.deltas ?? []).map((delta) => ({
             ...delta,

@@ -74,7 +74,7 @@ async function answer(connection: Connection, model: string, messages: readonly 
 }
 
 async function stream(connection: Connection, model: string, prompt: Prompt, options: RunOptions): Promise<string> {
-  const request = { model, prompt, sampling: samplingOf(options) };
+  const request = { model, prompt, sampling: samplingOf(options), echo: false, idempotencyKey: "" };
   let said = "";
   let usage: Usage | undefined;
   for await (const piece of connection.channel.serverStream(InferenceServiceService.generate, request, { signal: connection.signal })) {

@@ -11,7 +11,7 @@ export function addSchedulerCommand(program: Command): void {
     .command("scheduler")
     .description("one scheduler of a distributed cluster")
     .addOption(new Option("--config <file>", "options as JSON"))
-    .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50052"))
+    .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50054"))
     .addOption(new Option("--cluster-key-file <file>", "the secret of the cluster's parts").env("DELTAPLANE_CLUSTER_KEY_FILE"))
     .addOption(new Option("--metrics-listen <host:port>").env("DELTAPLANE_METRICS_LISTEN").default("0.0.0.0:9090"))
     .action((flags: Record<string, unknown>) =>

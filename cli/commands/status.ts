@@ -32,8 +32,8 @@ export function addStatusCommand(program: Command): void {
     .command("status")
     .description("the cluster: nodes, load, health")
     .action((_options: unknown, command: Command) =>
-      withConnection(command, async ({ channel, output, signal }) => {
-        const cluster = await channel.unary(AdminServiceService.getCluster, {}, { signal });
+      withConnection(command, async ({ adminChannel, output, signal }) => {
+        const cluster = await adminChannel.unary(AdminServiceService.getCluster, {}, { signal });
         if (output === "json") {
           printData(JSON.stringify(cluster, null, 2));
           return;

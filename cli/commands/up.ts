@@ -2,6 +2,7 @@ import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEMO_BASE, setUpDemo } from "../cluster/demo.ts";
 import { openHome } from "../cluster/home.ts";
+import { STATE_URLS } from "../cluster/store.ts";
 import { printDemo, readyLine } from "../cluster/welcome.ts";
 import { createDeps, runUntilStopped } from "../component.ts";
 import { printData, printMessage } from "../output.ts";
@@ -11,6 +12,7 @@ interface UpOptions {
   readonly base: readonly string[];
   readonly port: number;
   readonly grpcPort: number;
+  readonly adminPort: number;
   readonly metricsPort: number;
   readonly threads?: number;
   readonly state?: string;
@@ -30,9 +32,10 @@ export function addUpCommand(program: Command): void {
     )
     .addOption(new Option("--port <n>", "HTTP").argParser(port).default(8080))
     .addOption(new Option("--grpc-port <n>").argParser(port).default(50_051))
+    .addOption(new Option("--admin-port <n>", "gRPC for operators").argParser(port).default(50_052))
     .addOption(new Option("--metrics-port <n>", "nodes take the ports after it").argParser(port).default(9_090))
     .option("--threads <n>", "of each node's engine (default: the cores shared out)", count)
-    .option("--state <url>", "where the state is kept (default: a file in .deltaplane)")
+    .addOption(new Option("--state <url>", `${STATE_URLS} (default: a file in .deltaplane)`).env("DELTAPLANE_STATE"))
     .option("--no-demo", "without the demo base, tenants and deltas")
     .action((options: UpOptions) => runUntilStopped((signal) => start(options, signal)));
 }
@@ -49,6 +52,7 @@ async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisp
       bases: [...(options.demo ? [DEMO_BASE] : []), ...options.base.map((directory) => ({ name: basename(directory), directory }))],
       httpPort: options.port,
       grpcPort: options.grpcPort,
+      adminPort: options.adminPort,
       metricsPort: options.metricsPort,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.state === undefined ? {} : { state: options.state }),

@@ -1,4 +1,4 @@
 export * from "./bounded-file.ts";
 export * from "./file-fault.ts";
 export * from "./json-file.ts";
-export type { JsonObject, JsonValue } from "./strict-json.ts";
+export { JsonError, type JsonObject, type JsonValue, parseStrictJson } from "./strict-json.ts";

@@ -14,9 +14,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(component: string, ...args: string[]): ChildProcess {
+function start(...[component, ...args]: readonly string[]): ChildProcess {
   const key = ["--cluster-key-file", join(folder, "key"), "--metrics-listen", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [MAIN, component, ...key, ...args], { cwd: folder, stdio: "ignore" });
+  const child = spawn(process.execPath, [MAIN, component!, ...key, ...args], { cwd: folder, stdio: "ignore" });
   children.push(child);
   return child;
 }
@@ -38,9 +38,13 @@ async function freeAddress(): Promise<string> {
 
 test("scheduler, router and node agent run apart: the first router leaves an admin key, and the cluster serves", async () => {
   writeFileSync(join(folder, "key"), "a-secret-that-the-parts-share");
-  const [scheduler, router, http, node] = await Promise.all([freeAddress(), freeAddress(), freeAddress(), freeAddress()]);
+  const [scheduler, router, admin, http, node] = await Promise.all(Array.from({ length: 5 }, freeAddress));
+  if (!scheduler || !router || !admin || !http || !node) throw new Error("no ports");
   start("scheduler", "--listen", scheduler);
-  start("router", "--grpc-listen", router, "--http-listen", http, "--scheduler", scheduler, "--data-directory", join(folder, "router"));
+  start(
+    ...["router", "--grpc-listen", router, "--admin-listen", admin, "--http-listen", http],
+    ...["--scheduler", scheduler, "--data-directory", join(folder, "router")],
+  );
   const base = `demo-base=${join(ROOT, "models/demo-base")}`;
   start(
     "node-agent",
@@ -62,7 +66,7 @@ test("scheduler, router and node agent run apart: the first router leaves an adm
 
   const adminKey = readFileSync(join(folder, "router/admin-key"), "utf8").trim();
   const deltaplane = (...args: string[]) =>
-    execFileSync(process.execPath, [MAIN, "--server", router, "--key", adminKey, ...args], { encoding: "utf8" });
+    execFileSync(process.execPath, [MAIN, "--server", router, "--admin-server", admin, "--key", adminKey, ...args], { encoding: "utf8" });
   deltaplane("tenants", "add", "acme");
   const translate = join(ROOT, "models/demo-deltas/translate");
   deltaplane("deltas", "push", translate, "--base", "demo-base", "--name", "english", "--tenant", "acme");

@@ -92,6 +92,7 @@ describe("the demo cluster", () => {
         by: [UsageDimension.USAGE_DIMENSION_TENANT],
         sinceMs: 0,
         untilMs: 0,
+        tenantId: "",
       });
       return rows[0] ?? { requests: 0, promptTokens: 0, completionTokens: 0 };
     };

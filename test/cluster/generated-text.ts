@@ -1,4 +1,4 @@
-import { FinishReason, type GenerateRequest, type GrpcChannel, InferenceServiceService, type Prompt, Sampling, type Usage } from "#proto";
+import { FinishReason, GenerateRequest, type GrpcChannel, InferenceServiceService, type Prompt, Sampling, type Usage } from "#proto";
 
 /** A whole generation as the client saw it. */
 export interface GeneratedText {
@@ -10,7 +10,7 @@ export interface GeneratedText {
 }
 
 export function greedy(model: string, prompt: string, maxTokens = 64): GenerateRequest {
-  return { model, prompt: textPrompt(prompt), sampling: Sampling.fromPartial({ temperature: 0, maxTokens }) };
+  return { ...GenerateRequest.create(), model, prompt: textPrompt(prompt), sampling: Sampling.fromPartial({ temperature: 0, maxTokens }) };
 }
 
 export function textPrompt(text: string): Prompt {

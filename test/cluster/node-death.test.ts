@@ -49,6 +49,7 @@ test("kill -9 of a node agent under 16 streams: every text is complete and exact
       by: [UsageDimension.USAGE_DIMENSION_TENANT],
       sinceMs: 0,
       untilMs: 0,
+      tenantId: "",
     });
     return rows.reduce((total, row) => total + row.completionTokens, 0);
   };

@@ -17,6 +17,8 @@ export interface RunningCluster extends AsyncDisposable {
   /** Everything it printed to stdout. */
   readonly printed: readonly string[];
   channel(key: string): GrpcChannel;
+  /** To the administration's door, with the operator's key. */
+  adminChannel(): GrpcChannel;
   /** Runs `deltaplane …` beside it and gives what it printed to stdout. */
   cli(...args: string[]): string;
   /** Process ids of its node agents, by id. */
@@ -38,7 +40,7 @@ export interface RunningClusterOptions {
 export async function startCluster(options: RunningClusterOptions = {}): Promise<RunningCluster> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), "deltaplane-test-"));
   const env = { ...process.env, DELTAPLANE_HOME: home, NO_COLOR: "1" };
-  const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
+  const ports = ["--port", "0", "--grpc-port", "0", "--admin-port", "0", "--metrics-port", "0"];
   const child = spawn(process.execPath, [MAIN, "up", ...ports, ...(options.args ?? [])], {
     cwd: ROOT,
     env,
@@ -48,6 +50,7 @@ export async function startCluster(options: RunningClusterOptions = {}): Promise
   const printed: string[] = [];
   const addresses = await ready(child, exited, printed);
   const keys = JSON.parse(readFileSync(join(home, "demo-keys.json"), "utf8")) as { admin: string; tenants: Record<string, string> };
+  const { adminAddress } = JSON.parse(readFileSync(join(home, "cluster.json"), "utf8")) as { adminAddress: string };
   const stop = () => {
     child.kill("SIGINT");
     return exited;
@@ -59,6 +62,7 @@ export async function startCluster(options: RunningClusterOptions = {}): Promise
     tenantKeys: keys.tenants,
     printed,
     channel: (credential) => openChannel({ address: addresses.grpc, credential, clock: systemClock }),
+    adminChannel: () => openChannel({ address: adminAddress, credential: keys.admin, clock: systemClock }),
     cli: (...args) =>
       execFileSync(process.execPath, [MAIN, ...args], { cwd: ROOT, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }),
     nodePids: () => nodePidsOf(child.pid!),

@@ -140,7 +140,10 @@ export interface Key {
   projectId: string;
   /** The owner's note: what it is for. */
   name: string;
-  /** To the minute; 0: never. */
+  /**
+   * To the minute as far as the router that answers has seen it itself, what other routers have seen up to an hour late.
+   * 0: never.
+   */
   lastUsedAtMs: number;
 }
 
@@ -167,8 +170,9 @@ export interface GetTenantResponse {
   tenant:
     | Tenant
     | undefined;
-  /** What it has in progress, and how much of its budget that holds, in dollars. */
+  /** What it has in progress: over all routers when it has a limit or a budget, else at the router that answers. */
   requestsRunning: number;
+  /** How much of its budget that holds, in dollars. */
   heldUsd: string;
   /** In the budget's present period. */
   spentUsd: string;

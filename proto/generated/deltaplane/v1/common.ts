@@ -49,6 +49,10 @@ export interface TokenIds {
   ids: number[];
 }
 
+/** The base's own first token: that of the beginning of a text, else that of its end. Refused where a base has neither. */
+export interface TextStart {
+}
+
 /** Exactly one of them is set. */
 export interface Prompt {
   kind:
@@ -59,6 +63,9 @@ export interface Prompt {
     | //
     /** Taken as they are. */
     { $case: "tokens"; value: TokenIds }
+    | //
+    /** Nothing: a text from its beginning. */
+    { $case: "start"; value: TextStart }
     | undefined;
 }
 
@@ -431,6 +438,49 @@ export const TokenIds: MessageFns<TokenIds> = {
   },
 };
 
+function createBaseTextStart(): TextStart {
+  return {};
+}
+
+export const TextStart: MessageFns<TextStart> = {
+  encode(_: TextStart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TextStart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTextStart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TextStart>): TextStart {
+    return TextStart.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<TextStart>): TextStart {
+    const message = createBaseTextStart();
+    return message;
+  },
+};
+
 function createBasePrompt(): Prompt {
   return { kind: undefined };
 }
@@ -446,6 +496,9 @@ export const Prompt: MessageFns<Prompt> = {
         break;
       case "tokens":
         TokenIds.encode(message.kind.value, writer.uint32(26).fork()).join();
+        break;
+      case "start":
+        TextStart.encode(message.kind.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -488,6 +541,14 @@ export const Prompt: MessageFns<Prompt> = {
             message.kind = { $case: "tokens", value: TokenIds.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.kind = { $case: "start", value: TextStart.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -521,6 +582,12 @@ export const Prompt: MessageFns<Prompt> = {
       case "tokens": {
         if (object.kind?.value !== undefined && object.kind?.value !== null) {
           message.kind = { $case: "tokens", value: TokenIds.fromPartial(object.kind.value) };
+        }
+        break;
+      }
+      case "start": {
+        if (object.kind?.value !== undefined && object.kind?.value !== null) {
+          message.kind = { $case: "start", value: TextStart.fromPartial(object.kind.value) };
         }
         break;
       }

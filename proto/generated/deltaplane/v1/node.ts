@@ -43,7 +43,7 @@ export interface NodeServiceGenerateRequest {
   admittedAtMs: number;
   /** What the base is called in price lists; copied into claims. */
   baseName: string;
-  /** Report the prompt on the first message of an attempt without progress. */
+  /** Report the prompt on the first message of the first choice, unless `progress` has tokens of it. */
   echo: boolean;
 }
 

@@ -1,0 +1,64 @@
+import { seededRandom } from "#kernel";
+import { askOverGrpc } from "./grpc-client.ts";
+import type { LiveCluster } from "./live-cluster.ts";
+import { addLoadCustomer, type LoadCustomer, sizedAsk } from "./load-customer.ts";
+import { completed, firstPieceMs, type LoadFigures, p99, shed, type TimedAttempt, unexpected } from "./load-figures.ts";
+import { runOpenLoop } from "./open-loop.ts";
+import { measurePeak } from "./peak.ts";
+import type { Violation } from "./storm-check.ts";
+
+export interface HotTenantOptions {
+  readonly seed: number;
+  /** Of each phase. */
+  readonly seconds: number;
+}
+
+const LIGHT_TENANTS = 9;
+const HOT_OVER_LIGHT = 100;
+/** Of the cluster's peak, per light tenant: together they take less than a fifth, so alone they hardly wait. */
+const LIGHT_SHARE = 0.02;
+const ASK = sizedAsk(16, 24);
+
+/** One tenant asks for 100 times as much as each of nine others, twice what there is: what do the nine notice? */
+export async function checkHotTenant(cluster: LiveCluster, { seed, seconds }: HotTenantOptions): Promise<LoadFigures> {
+  const random = seededRandom(seed);
+  const hot = await addLoadCustomer(cluster, "hot");
+  const light: LoadCustomer[] = [];
+  while (light.length < LIGHT_TENANTS) light.push(await addLoadCustomer(cluster, "light"));
+  const peak = await measurePeak(hot, ASK, Math.min(seconds, 10));
+  const lightRate = peak * LIGHT_SHARE;
+
+  const open = (customer: LoadCustomer, ratePerSecond: number, label: string, until: AbortSignal) =>
+    runOpenLoop<TimedAttempt>({ ratePerSecond, random: random.fork(label), until }, async (_, lateMs) => ({
+      ...(await askOverGrpc(customer.channels[0]!, ASK)),
+      lateMs,
+    }));
+  const lightLoad = async (phase: string, until: AbortSignal) =>
+    (await Promise.all(light.map((customer) => open(customer, lightRate, `${phase} ${customer.tenant}`, until)))).flat();
+
+  const solo = await lightLoad("solo", AbortSignal.timeout(seconds * 1000));
+  const until = AbortSignal.timeout(seconds * 1000);
+  const [beside, hotCalls] = await Promise.all([lightLoad("beside", until), open(hot, lightRate * HOT_OVER_LIGHT, "hot", until)]);
+
+  const soloMs = p99(firstPieceMs(solo));
+  const besideMs = p99(firstPieceMs(beside));
+  return {
+    figures: {
+      peak_requests_per_s: peak,
+      light_requests: beside.length,
+      light_answered_share: completed(beside).length / beside.length,
+      light_ttft_solo_p99_ms: soloMs,
+      light_ttft_beside_p99_ms: besideMs,
+      light_ttft_ratio: besideMs / soloMs,
+      hot_requests: hotCalls.length,
+      hot_answered_share: completed(hotCalls).length / hotCalls.length,
+      hot_shed_share: shed(hotCalls).length / hotCalls.length,
+    },
+    violations: [...unexpected([...solo, ...beside, ...hotCalls]), ...turnedAway(beside)],
+  };
+}
+
+/** Whoever asks for less than its share is never the one to make room. */
+function turnedAway(light: readonly TimedAttempt[]): readonly Violation[] {
+  return shed(light).map(({ fault }) => ({ rule: "F19", what: `a light tenant was turned away beside a hot one: ${fault!.message}` }));
+}

@@ -1,0 +1,221 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { seededRandom, systemClock } from "#kernel";
+import { AdminServiceService, type GrpcChannel, openChannel } from "#proto";
+import { freePort } from "./free-port.ts";
+import { type Death, type KeptProcess, keepProcess } from "./kept-process.ts";
+import { waitUntil } from "./patience.ts";
+import { scrape } from "./prometheus-text.ts";
+import { keepRedisServer } from "./redis-server.ts";
+
+export interface LiveRouter {
+  readonly process: KeptProcess;
+  /** `host:port` */
+  readonly grpc: string;
+  readonly admin: string;
+  /** `http://host:port` */
+  readonly http: string;
+  readonly metrics: string;
+}
+
+export interface LiveNode {
+  readonly process: KeptProcess;
+  /** `host:port` */
+  readonly grpc: string;
+  readonly metrics: string;
+  /** Of the engine's process, a child of the agent's; undefined while there is none. */
+  enginePid(): number | undefined;
+}
+
+/** A cluster whose every part is a process of its own, kept alive whoever kills it. */
+export interface LiveCluster extends AsyncDisposable {
+  readonly folder: string;
+  readonly routers: readonly LiveRouter[];
+  readonly nodes: readonly LiveNode[];
+  /** Undefined with the embedded store. */
+  readonly redis: KeptProcess | undefined;
+  readonly adminKey: string;
+  /** The secret of the cluster's own parts. */
+  readonly clusterKey: string;
+  /** To the first router's door for operators, and to its usual one, both with the operator's key. */
+  readonly admin: GrpcChannel;
+  readonly operator: GrpcChannel;
+  /** A channel that the cluster closes at its end. */
+  channel(address: string, credential: string): GrpcChannel;
+  /** Runs `deltaplane …` as the operator, against the first router. */
+  command(...args: string[]): Promise<CommandResult>;
+  /** Resolves when every router and every node serves. */
+  healed(): Promise<void>;
+  /** Resolves when nothing runs and every claim of routers and nodes is in the ledger. */
+  quiet(): Promise<void>;
+  /** Processes that ended although nobody killed them. */
+  deaths(): readonly Death[];
+}
+
+export interface CommandResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface LiveClusterOptions {
+  readonly store: "redis" | "embedded";
+  /** Of the ports. */
+  readonly seed: number;
+  readonly routers?: number;
+  readonly nodes?: number;
+  /** Of each engine. */
+  readonly threads?: number;
+}
+
+export const BASE = "demo-base";
+const ROOT = join(import.meta.dirname, "../..");
+const MAIN = join(ROOT, "cli/main.ts");
+const HOST = "127.0.0.1";
+const READY_MS_MAX = 60_000;
+/** Outboxes retry at most 10 s apart; a batch may have to wait for a second one. */
+const QUIET_MS_MAX = 60_000;
+
+/** Starts everything and resolves when it serves. */
+export async function startLiveCluster(options: LiveClusterOptions): Promise<LiveCluster> {
+  await using starting = new AsyncDisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), "deltaplane-live-"));
+  starting.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const random = seededRandom(options.seed).fork("ports");
+  const address = async () => `${HOST}:${await freePort(random)}`;
+  const clusterKey = "a-secret-that-the-parts-share";
+  writeFileSync(join(folder, "key"), clusterKey);
+
+  const redisPort = await freePort(random);
+  const redis = options.store === "redis" ? starting.use(keepRedisServer(folder, redisPort)) : undefined;
+  const state = redis ? `redis://${HOST}:${redisPort}` : `file:${join(folder, "state.db")}`;
+  const component = (name: string, kind: string, ...args: string[]): KeptProcess =>
+    starting.use(
+      keepProcess({
+        name,
+        command: process.execPath,
+        args: [MAIN, kind, "--cluster-key-file", join(folder, "key"), ...args],
+        environment: { DELTAPLANE_LOG: "info" },
+        logFile: join(folder, "logs", `${name}.log`),
+      }),
+    );
+
+  const scheduler = await address();
+  component("scheduler", "scheduler", "--listen", scheduler, "--metrics-listen", `${HOST}:0`);
+  const routers: LiveRouter[] = [];
+  for (let index = 0; index < (options.routers ?? 1); index++) {
+    const router = { grpc: await address(), admin: await address(), http: await address(), metrics: await address() };
+    const name = `router-${index + 1}`;
+    const process = component(
+      ...[name, "router", "--grpc-listen", router.grpc, "--admin-listen", router.admin, "--http-listen", router.http],
+      ...["--metrics-listen", router.metrics, "--scheduler", scheduler, "--state", state],
+      ...["--data-directory", dataDirectory(folder, name)],
+    );
+    // The first one makes the operator's key: it must not be made twice.
+    if (index === 0) await waitUntil("the first router's key", READY_MS_MAX, () => existsSync(join(folder, name, "admin-key")));
+    routers.push({ ...router, process, http: `http://${router.http}`, metrics: `http://${router.metrics}/metrics` });
+  }
+  const nodes: LiveNode[] = [];
+  for (let index = 0; index < (options.nodes ?? 1); index++) {
+    const node = { grpc: await address(), metrics: await address() };
+    const name = `node-${index + 1}`;
+    const process = component(
+      ...[name, "node-agent", "--id", name, "--listen", node.grpc, "--metrics-listen", node.metrics],
+      ...["--scheduler", scheduler, "--router", ...routers.map((router) => router.grpc)],
+      ...["--base", `${BASE}=${join(ROOT, "models/demo-base")}`, "--cache-directory", join(folder, name)],
+      ...["--threads", String(options.threads ?? 1)],
+    );
+    nodes.push({ ...node, process, metrics: `http://${node.metrics}/metrics`, enginePid: () => enginePidOf(process.pid) });
+  }
+
+  const adminKey = readFileSync(join(folder, "router-1/admin-key"), "utf8").trim();
+  const kept = [...routers, ...nodes].map((part) => part.process).concat(redis ?? []);
+  const channels = starting.adopt([] as GrpcChannel[], async (open) => {
+    await Promise.all(open.map((channel) => channel[Symbol.asyncDispose]()));
+  });
+  const channel = (to: string, credential: string) => {
+    const opened = openChannel({ address: to, credential, clock: systemClock });
+    channels.push(opened);
+    return opened;
+  };
+  const admins = routers.map((router) => channel(router.admin, adminKey));
+  const healed = () => waitUntil("all routers and nodes to serve", READY_MS_MAX, () => allServe(routers, admins, nodes.length));
+  const quiet = () => waitUntil("all claims to be delivered", QUIET_MS_MAX, () => nothingLeft(routers, nodes, admins));
+  await healed();
+  const running = starting.move();
+  return {
+    ...{ folder, routers, nodes, redis, adminKey, clusterKey, channel, healed, quiet },
+    admin: admins[0]!,
+    operator: channel(routers[0]!.grpc, adminKey),
+    command: (...args) =>
+      runCommand(folder, ["--server", routers[0]!.grpc, "--admin-server", routers[0]!.admin, "--key", adminKey, ...args]),
+    deaths: () => kept.flatMap((process) => process.deaths),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** A router's own folder for claims; uploaded deltas lie in one that all routers share, as on a network disk. */
+function dataDirectory(folder: string, router: string): string {
+  const directory = join(folder, router);
+  mkdirSync(join(folder, "deltas"), { recursive: true });
+  mkdirSync(directory, { recursive: true });
+  symlinkSync(join(folder, "deltas"), join(directory, "deltas"));
+  return directory;
+}
+
+async function allServe(routers: readonly LiveRouter[], admins: readonly GrpcChannel[], nodeCount: number): Promise<boolean> {
+  const ready = await Promise.all(
+    routers.map(async (router, index) => {
+      if (!(await fetch(`${router.http}/readyz`)).ok) return false;
+      const { nodes } = await admins[index]!.unary(AdminServiceService.getCluster, {}, { timeoutMs: 2_000 });
+      const withEngine = nodes.filter(({ view }) => view?.bases.some((base) => base.rowsMax > 0));
+      return withEngine.length >= nodeCount;
+    }),
+  );
+  return ready.every(Boolean);
+}
+
+async function nothingLeft(routers: readonly LiveRouter[], nodes: readonly LiveNode[], admins: readonly GrpcChannel[]): Promise<boolean> {
+  const pending = await Promise.all(
+    [...routers, ...nodes].map(async ({ metrics }) => {
+      const count = (await scrape(metrics)).sum("deltaplane_ledger_claims_pending");
+      if (count === undefined) throw new Error(`${metrics} has no deltaplane_ledger_claims_pending`);
+      return count;
+    }),
+  );
+  const running = await Promise.all(admins.map((admin) => rowsRunning(admin)));
+  return [...pending, ...running].every((count) => count === 0);
+}
+
+/** Requests in a router, and rows in the engines as the nodes' last reports say. */
+export async function rowsRunning(admin: GrpcChannel): Promise<number> {
+  const { nodes, requestsRunning } = await admin.unary(AdminServiceService.getCluster, {}, { timeoutMs: 2_000 });
+  const bases = nodes.flatMap((node) => node.view?.bases ?? []);
+  return bases.reduce((sum, base) => sum + base.rowsRunning + base.queueDepth, requestsRunning);
+}
+
+/** The engine's process says in its arguments what it is. */
+function enginePidOf(agent: number | undefined): number | undefined {
+  if (agent === undefined) return undefined;
+  try {
+    const children = readFileSync(`/proc/${agent}/task/${agent}/children`, "utf8").split(" ").filter(Boolean);
+    const engine = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("engine-process:"));
+    return engine === undefined ? undefined : Number(engine);
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined; // It ended while we looked.
+    throw error;
+  }
+}
+
+async function runCommand(folder: string, args: readonly string[]): Promise<CommandResult> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, NO_COLOR: "1", DELTAPLANE_HOME: join(folder, "no-home") },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { status: status as number | null, stdout, stderr };
+}

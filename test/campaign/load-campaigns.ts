@@ -1,0 +1,85 @@
+import { checkBackloggedTenants } from "./backlogged-tenants.ts";
+import { checkBudget } from "./budget.ts";
+import { checkCancels } from "./cancels.ts";
+import { checkHotTenant } from "./hot-tenant.ts";
+import type { LiveCluster } from "./live-cluster.ts";
+import type { LoadFigures } from "./load-figures.ts";
+import { checkOverload } from "./overload.ts";
+import { checkRevocation } from "./revocation.ts";
+import { checkStalledReaders } from "./stalled-readers.ts";
+
+export interface LoadCampaignOptions {
+  readonly seed: number;
+  /** Of each measured phase. */
+  readonly seconds: number;
+}
+
+type Figures = LoadFigures["figures"];
+
+/** What a figure must come to on a machine that does nothing else; a function where the figures themselves say. */
+export interface Bound {
+  readonly figure: string;
+  readonly atMost?: number | ((figures: Figures) => number);
+  readonly atLeast?: number;
+}
+
+/** A check under load at its full length, and what it must come to. */
+export interface LoadCampaign {
+  readonly check: (cluster: LiveCluster, options: LoadCampaignOptions) => Promise<LoadFigures>;
+  readonly bounds: readonly Bound[];
+}
+
+const CANCELS = 1_000;
+const STALLED_READERS = 200;
+/** Both doors cut after 30 s; before that every buffer has to fill, and rows are given to them in turns. */
+const STALLED_SECONDS = 120;
+const REVOCATIONS = 20;
+
+export const LOAD_CAMPAIGNS: Readonly<Record<string, LoadCampaign>> = {
+  "hot-tenant": {
+    check: checkHotTenant,
+    bounds: [
+      { figure: "light_ttft_ratio", atMost: 1.5 },
+      { figure: "light_answered_share", atLeast: 1 },
+    ],
+  },
+  "backlogged-tenants": {
+    check: checkBackloggedTenants,
+    bounds: [
+      { figure: "jain", atLeast: 0.95 },
+      { figure: "service_difference_max", atMost: (figures) => figures["service_difference_bound"]! },
+    ],
+  },
+  overload: {
+    check: checkOverload,
+    bounds: [
+      { figure: "goodput_share", atLeast: 0.9 },
+      { figure: "shed_p99_ms", atMost: 50 },
+    ],
+  },
+  "stalled-readers": {
+    check: (cluster) => checkStalledReaders(cluster, { readers: STALLED_READERS, seconds: STALLED_SECONDS }),
+    bounds: [
+      { figure: "router_growth_mb", atMost: 100 },
+      { figure: "node_growth_mb", atMost: 100 },
+      { figure: "others_ttft_max_ms", atMost: 2_000 },
+    ],
+  },
+  cancels: {
+    check: (cluster, { seed }) => checkCancels(cluster, { seed, cancels: CANCELS }),
+    bounds: [{ figure: "in_flight_per_cancel", atMost: 4 }],
+  },
+  budget: { check: (cluster) => checkBudget(cluster), bounds: [] },
+  revocation: { check: (cluster) => checkRevocation(cluster, { times: REVOCATIONS }), bounds: [] },
+};
+
+/** The bounds that figures do not keep, in words. */
+export function brokenBounds(figures: Figures, bounds: readonly Bound[]): readonly string[] {
+  return bounds.flatMap(({ figure, atMost, atLeast }) => {
+    const value = figures[figure]!;
+    const most = typeof atMost === "function" ? atMost(figures) : atMost;
+    if (most !== undefined && !(value <= most)) return [`${figure} is ${value}, and must be at most ${most}`];
+    if (atLeast !== undefined && !(value >= atLeast)) return [`${figure} is ${value}, and must be at least ${atLeast}`];
+    return [];
+  });
+}
