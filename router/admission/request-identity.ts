@@ -1,4 +1,4 @@
-import { asRequestId, Fault, type Random, type RequestId, sha256Hex } from "#kernel";
+import { asRequestId, type Clock, Fault, type Random, type RequestId, sha256Hex } from "#kernel";
 import { GenerateRequest } from "#proto";
 import type { Principal } from "../contract.ts";
 import { newRequestId } from "../request-id.ts";
@@ -30,9 +30,14 @@ const KEY_PATTERN = /^[\x20-\x7e]{1,255}$/;
  * into one charge.
  * @throws Fault parameter_invalid for a malformed key
  */
-export function identify(random: Random, principal: Principal, request: GenerateRequest, given: RequestId | undefined): RequestIdentity {
+export function identify(
+  deps: { readonly clock: Clock; readonly random: Random },
+  principal: Principal,
+  request: GenerateRequest,
+  given: RequestId | undefined,
+): RequestIdentity {
   const key = request.idempotencyKey;
-  if (key === "") return { requestId: given ?? newRequestId(random), seed: random.bits().toString(), question: undefined };
+  if (key === "") return { requestId: given ?? newRequestId(deps), seed: deps.random.bits().toString(), question: undefined };
   if (!KEY_PATTERN.test(key)) {
     throw new Fault("parameter_invalid", "idempotency_key must have 1 to 255 printable ASCII characters", {
       detail: { field: "idempotency_key" },

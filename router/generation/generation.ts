@@ -50,6 +50,7 @@ export async function* streamGeneration(
     while (!progress.done) {
       using placement = node ? await deps.dispatcher.placeAgain(ask, failed, signal) : generation.turn.placement;
       node = placement.node;
+      signal.throwIfAborted(); // It may have ended while it waited: then nothing is begun.
       const fault = yield* serveAttempt(deps, generation, node, watch, signal);
       if (progress.done) return;
       const next = progress.after(fault);

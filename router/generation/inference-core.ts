@@ -72,7 +72,7 @@ async function* generate(deps: InferenceDeps, request: GenerateRequest, call: Ca
     checkModel(model);
     checkPrompt(prompt);
     if (request.sampling) checkSampling(request.sampling);
-    const { requestId, seed, question } = identify(deps.random, call.principal, request, call.requestId);
+    const { requestId, seed, question } = identify(deps, call.principal, request, call.requestId);
     const sampling = completeSampling(request.sampling, seed);
     using admission = admit(deps, call.principal, { requestId, model, prompt, sampling, takesRow: true }, call.signal);
     watch.known(admission);
@@ -146,7 +146,7 @@ async function score(deps: InferenceDeps, request: ScoreRequest, call: Call): Pr
     checkModel(model);
     checkPrompt(prompt);
     checkTopLogprobs(logprobs);
-    const requestId = call.requestId ?? newRequestId(deps.random);
+    const requestId = call.requestId ?? newRequestId(deps);
     using admission = admit(deps, call.principal, { requestId, model, prompt, sampling: undefined, takesRow: true }, call.signal);
     watch.known(admission);
     deps.dispatcher.queue.check(admission.ask, call.deadlineAt);
@@ -182,7 +182,7 @@ async function score(deps: InferenceDeps, request: ScoreRequest, call: Call): Pr
 async function countTokens(deps: InferenceDeps, principal: Principal, { model, prompt }: CountTokensRequest, signal: AbortSignal) {
   checkModel(model);
   checkPrompt(prompt);
-  const requestId = newRequestId(deps.random);
+  const requestId = newRequestId(deps);
   using admission = admit(deps, principal, { requestId, model, prompt, sampling: undefined, takesRow: false }, signal);
   const question = { baseDigest: admission.target.baseDigest, prompt };
   return await deps.dispatcher.ask(admission.ask, admission.signal, ({ client }) => client.countTokens(question, admission.signal));

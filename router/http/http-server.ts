@@ -43,7 +43,7 @@ const DRAIN_MS: Millis = 10_000;
 
 /** Starts OpenAI's HTTP surface over the core. */
 export async function startHttpServer(deps: HttpServerDeps, options: HttpServerOptions): Promise<RunningHttpServer> {
-  const requestId = () => newRequestId(deps.random);
+  const requestId = () => newRequestId(deps);
   const server = fastify({
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
