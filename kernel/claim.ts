@@ -8,16 +8,20 @@ export interface Usage {
   readonly cachedTokens: Tokens;
   /** Counted from the start of the request, over all of its attempts and choices. */
   readonly completionTokens: Tokens;
+  /** Of a fine-tuning job, over all of its attempts, each step counted once; absent for every other request. */
+  readonly trainedTokens?: Tokens | undefined;
 }
 
 export const NO_USAGE: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
 
 /** Field-wise maximum: commutative, associative and idempotent, so claims may arrive in any order, any number of times. */
 export function mergeUsage(one: Usage, other: Usage): Usage {
+  const trainedTokens = Math.max(one.trainedTokens ?? 0, other.trainedTokens ?? 0);
   return {
     promptTokens: Math.max(one.promptTokens, other.promptTokens),
     cachedTokens: Math.max(one.cachedTokens, other.cachedTokens),
     completionTokens: Math.max(one.completionTokens, other.completionTokens),
+    ...(trainedTokens > 0 && { trainedTokens }),
   };
 }
 

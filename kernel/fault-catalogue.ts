@@ -89,6 +89,8 @@ export const FAULTS = {
     "The delta could not be loaded; the failure is remembered for a while.",
   ),
   store_unreachable: kind("unavailable", 503, { kind: "after", waitMs: 1000 }, "The state store does not answer."),
+  tracker_unreachable: kind("unavailable", 503, { kind: "after", waitMs: 2000 }, "An experiment tracker does not answer, or not now."),
+  tracker_refused: kind("failed_precondition", 409, never, "An experiment tracker refuses what it is sent; the message names why."),
   shutting_down: kind("unavailable", 503, { kind: "after", waitMs: 1000 }, "This process is draining."),
   // Time
   deadline_passed: kind("deadline_exceeded", 504, never, "The deadline passed before the work was done."),

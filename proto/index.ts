@@ -6,6 +6,7 @@ export * from "./generated/deltaplane/v1/admin.ts";
 export * from "./generated/deltaplane/v1/billing.ts";
 export * from "./generated/deltaplane/v1/cluster.ts";
 export * from "./generated/deltaplane/v1/common.ts";
+export * from "./generated/deltaplane/v1/fine_tuning.ts";
 export * from "./generated/deltaplane/v1/inference.ts";
 export * from "./generated/deltaplane/v1/model.ts";
 export * from "./generated/deltaplane/v1/node.ts";

@@ -1,3 +1,4 @@
+export * from "./data/index.ts";
 export { differentiate } from "./gradient/differentiate.ts";
 export { ADAMW_DEFAULTS } from "./training/adamw.ts";
 export type { Example } from "./training/example.ts";

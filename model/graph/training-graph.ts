@@ -37,7 +37,14 @@ export type Trainable = { readonly kind: "delta"; readonly sites: readonly Delta
 export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
+  readonly start: ParameterStart;
 }
+
+/**
+ * What a parameter is before the first step: the checkpoint's own values, or, as PEFT begins a delta, A uniform within
+ * ±`bound` (1/√inputSize: Kaiming with a = √5) and B zero, so that at first nothing changes.
+ */
+export type ParameterStart = { readonly kind: "stored" } | { readonly kind: "uniform"; readonly bound: number } | { readonly kind: "zero" };
 
 /** A base with a loss, not yet differentiated. */
 export interface TrainingGraph {
@@ -215,8 +222,9 @@ class Forward {
   #changed(module: string, x: Value, product: Value): Value {
     const site = this.#sites.get(module);
     if (!site) return product;
-    const a = this.#parameter(`${module}.lora_A`, [site.rank, site.linear.inputSize]);
-    const b = this.#parameter(`${module}.lora_B`, [site.linear.outputSize, site.rank]);
+    const { inputSize, outputSize } = site.linear;
+    const a = this.#parameter(`${module}.lora_A`, [site.rank, inputSize], { kind: "uniform", bound: 1 / Math.sqrt(inputSize) });
+    const b = this.#parameter(`${module}.lora_B`, [outputSize, site.rank], { kind: "zero" });
     const ranks = this.#graph.fused("FusedMatMul", [x, a], { transB: 1n });
     return this.#graph.op("Gemm", [ranks, b, product], { transB: 1n, alpha: site.scale });
   }
@@ -226,12 +234,12 @@ class Forward {
     if (!this.#full) return this.#frozen.stored(name);
     const tensor = this.#checkpoint.tensors.get(name);
     assert(tensor, `an opened checkpoint has all tensors of its architecture, but not ${name}`);
-    return this.#parameter(name, tensor.shape);
+    return this.#parameter(name, tensor.shape, { kind: "stored" });
   }
 
-  #parameter(name: string, shape: readonly number[]): Value {
+  #parameter(name: string, shape: readonly number[], start: ParameterStart): Value {
     if (!this.parameters.has(name)) {
-      this.parameters.set(name, { name, shape });
+      this.parameters.set(name, { name, shape, start });
       this.#graph.input(name, "float32", shape);
     }
     return name;

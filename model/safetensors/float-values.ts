@@ -42,6 +42,22 @@ export function convertToFloat32(type: FloatType, bytes: Uint8Array, target: Flo
   }
 }
 
+/** Float32 values as they are stored in `type`: to the nearest, ties to even. Too large for a half becomes an infinity. */
+export function convertFromFloat32(type: FloatType, values: Float32Array<ArrayBuffer>): ArrayBufferView<ArrayBuffer> {
+  assert(endianness() === "LE", "weights are read and written on little-endian machines only");
+  switch (type) {
+    case "F32":
+      return values;
+    case "F16":
+      return new Float16Array(values);
+    case "BF16": {
+      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+      // Half of the last kept bit, less a whisker where that bit is even: the carry then rounds by itself.
+      return Uint16Array.from(bits, (own) => (own + 0x7fff + ((own >>> 16) & 1)) >>> 16);
+    }
+  }
+}
+
 function bitPatterns(type: FloatType, bytes: Uint8Array): Uint32Array | Uint16Array {
   assert(endianness() === "LE", "weights are read and written on little-endian machines only");
   assert(bytes.byteOffset % FLOAT_BYTES[type] === 0, "values are read at aligned offsets");

@@ -1,4 +1,4 @@
-export { convertToFloat32, FLOAT_BYTES, type FloatType, isFloatType } from "./float-values.ts";
+export { convertFromFloat32, convertToFloat32, FLOAT_BYTES, type FloatType, isFloatType } from "./float-values.ts";
 export {
   BASE_HEADER_LIMITS,
   DELTA_HEADER_LIMITS,

@@ -2,8 +2,8 @@ import { Fault, type NanoUsd, type Tokens, type Usage } from "#kernel";
 import type { PriceRecord } from "../catalog/index.ts";
 import { FREE_VERSION, type PriceLookup, type Rates, ratesOf } from "../prices/index.ts";
 
-/** What has a price of its own: prompt tokens that were computed, prompt tokens that were not, completion tokens. */
-export type TokenKind = "prompt" | "cached" | "completion";
+/** What has a price of its own: prompt tokens that were computed, prompt tokens that were not, completion tokens, trained tokens. */
+export type TokenKind = "prompt" | "cached" | "completion" | "training";
 
 /** Tokens of one kind, with their price and what they come to. */
 export interface PricedTokens {
@@ -39,8 +39,8 @@ export function ratesIn(lists: PriceLists, version: number, base: string): Rates
   return ratesOf(list, base);
 }
 
-/** The three kinds of a usage, priced; in this order, also those without tokens. */
-export function pricedTokens(usage: Usage, rates: Rates): readonly [PricedTokens, PricedTokens, PricedTokens] {
+/** The four kinds of a usage, priced; in this order, also those without tokens. */
+export function pricedTokens(usage: Usage, rates: Rates): readonly PricedTokens[] {
   const priced = (kind: TokenKind, tokens: Tokens): PricedTokens => ({
     ...{ kind, tokens, rate: rates[kind] },
     amount: BigInt(tokens) * rates[kind],
@@ -49,6 +49,7 @@ export function pricedTokens(usage: Usage, rates: Rates): readonly [PricedTokens
     priced("prompt", usage.promptTokens - usage.cachedTokens),
     priced("cached", usage.cachedTokens),
     priced("completion", usage.completionTokens),
+    priced("training", usage.trainedTokens ?? 0),
   ];
 }
 

@@ -57,7 +57,7 @@ export async function revenueReport(deps: RevenueDeps, asked: Period, now: Milli
   for (const day of await deps.ledger.usage({ ...period, by: ["day"] })) {
     for (const [row, hours] of await byTenant(deps.ledger, day.start!)) {
       const { tenantId, base } = row;
-      const tokens = row.promptTokens + row.completionTokens;
+      const tokens = row.promptTokens + row.completionTokens + row.trainedTokens;
       const earned = baseOf(base!);
       const paid = kept(tenants, `${tenantId} ${base}`, () => ({
         ...{ tenantId: tenantId!, base: base!, revenue: 0n, tokens: 0, nodeMs: 0, rentedMs: 0, rentedCost: 0n },

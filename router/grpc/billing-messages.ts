@@ -68,6 +68,7 @@ export function usageRowToMessage(row: UsageRow, byDay: boolean): UsageRowMessag
     promptTokens: row.promptTokens,
     cachedTokens: row.cachedTokens,
     completionTokens: row.completionTokens,
+    trainedTokens: row.trainedTokens,
     amountUsd: formatUsd(row.amount),
   };
 }

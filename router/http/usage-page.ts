@@ -77,12 +77,13 @@ const LINE_ITEMS: Readonly<Record<TokenKind, string>> = {
   prompt: "input_tokens",
   cached: "cached_input_tokens",
   completion: "output_tokens",
+  training: "trained_tokens",
 };
 const CORRECTIONS = "corrections";
 
 /**
  * `GET /v1/organization/costs`: what was charged each day, and corrections on the day they were posted, so that the days
- * of a month come to its invoice. A line item is `<model>, input_tokens` (`cached_input_tokens`, `output_tokens`).
+ * of a month come to its invoice. A line item is `<model>, input_tokens` (`cached_input_tokens`, `output_tokens`, `trained_tokens`).
  */
 export async function costsPage(
   deps: { readonly ledger: Reader; readonly prices: PriceLookup },

@@ -75,6 +75,7 @@ function chargeOf(requestId: string, tenantId: TenantId, state: RequestState): C
     admittedAt: state.admittedAt,
     outcome: state.outcome,
     ...state.usage,
+    trainedTokens: state.usage.trainedTokens ?? 0,
     amount: state.amount,
   };
 }

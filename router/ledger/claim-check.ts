@@ -17,8 +17,8 @@ const PLAIN = /^[ !#-[\]-~]+$/;
  * @throws Fault parameter_invalid
  */
 export function checkClaim(claim: Claim): void {
-  const { promptTokens, cachedTokens, completionTokens } = claim.usage;
-  for (const [field, tokens] of Object.entries({ promptTokens, cachedTokens, completionTokens }))
+  const { promptTokens, cachedTokens, completionTokens, trainedTokens = 0 } = claim.usage;
+  for (const [field, tokens] of Object.entries({ promptTokens, cachedTokens, completionTokens, trainedTokens }))
     checkCount(claim, field, tokens, TOKENS_MAX);
   if (cachedTokens > promptTokens) throw wrong(claim, "cachedTokens", `${cachedTokens}, of ${promptTokens} prompt tokens`);
   checkCount(claim, "attempt", claim.attempt, Number.MAX_SAFE_INTEGER);

@@ -53,7 +53,7 @@ function stateIn(book: OpenBook, requestId: string): RequestState | undefined {
 /** Writes the entry of what a claim added; gives how many that were. */
 function charge(book: OpenBook, requestId: string, before: RequestState | undefined, after: RequestState, at: Millis): number {
   const added = grown(after.usage, before?.usage);
-  if (added.promptTokens + added.cachedTokens + added.completionTokens === 0) return 0;
+  if (added.promptTokens + added.cachedTokens + added.completionTokens + (added.trainedTokens ?? 0) === 0) return 0;
   // Below zero when prompt tokens turn out not to have been computed again: then they cost less than was thought.
   const amount = after.amount - (before?.amount ?? 0n);
   const postings = [
@@ -79,5 +79,6 @@ function grown(after: Usage, before: Usage | undefined): Usage {
     promptTokens: after.promptTokens - (before?.promptTokens ?? 0),
     cachedTokens: after.cachedTokens - (before?.cachedTokens ?? 0),
     completionTokens: after.completionTokens - (before?.completionTokens ?? 0),
+    trainedTokens: (after.trainedTokens ?? 0) - (before?.trainedTokens ?? 0),
   };
 }

@@ -28,6 +28,8 @@ export interface UsageRow {
   readonly promptTokens: Tokens;
   readonly cachedTokens: Tokens;
   readonly completionTokens: Tokens;
+  /** Of fine-tuning jobs. */
+  readonly trainedTokens: Tokens;
   readonly amount: NanoUsd;
 }
 
@@ -62,6 +64,8 @@ export interface Charge {
   readonly promptTokens: Tokens;
   readonly cachedTokens: Tokens;
   readonly completionTokens: Tokens;
+  /** Of a fine-tuning job; 0 for every other request. */
+  readonly trainedTokens: Tokens;
   readonly amount: NanoUsd;
 }
 

@@ -88,8 +88,9 @@ export function lineHeader(text: string): LineHeader {
   return { at: line.at, kind: line.kind, requestId: line.claim?.requestId };
 }
 
-function usageRecord({ cachedTokens, completionTokens, promptTokens }: Usage): Usage {
-  return { cachedTokens, completionTokens, promptTokens };
+/** Trained tokens only where there are some: the lines of all other requests stay as short as they can be. */
+function usageRecord({ cachedTokens, completionTokens, promptTokens, trainedTokens }: Usage): Usage {
+  return { cachedTokens, completionTokens, promptTokens, ...(trainedTokens ? { trainedTokens } : {}) };
 }
 
 function postingsRecord(postings: readonly Posting[]): readonly (readonly [string, string])[] {

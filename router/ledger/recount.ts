@@ -13,6 +13,7 @@ export interface RecountRates {
   readonly prompt: number;
   readonly cached: number;
   readonly completion: number;
+  readonly training: number;
 }
 
 export interface RecountPrices {

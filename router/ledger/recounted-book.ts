@@ -3,8 +3,8 @@ import { type ClaimLine, type CorrectionLine, type EntryLine, type NodeHoursLine
 
 type Report = (what: string, position?: number) => void;
 
-/** Prompt, cached and completion tokens. */
-type Tokens = [number, number, number];
+/** Prompt, cached, completion and trained tokens. */
+type Tokens = [number, number, number, number];
 
 /** One request: what its claims come to, and what its entries say. */
 interface Request {
@@ -20,7 +20,7 @@ interface Request {
   enteredNanoUsd: bigint;
 }
 
-const KINDS = ["prompt", "cached", "completion"] as const;
+const KINDS = ["prompt", "cached", "completion", "training"] as const;
 
 /** A book's lines, added up by hand. Part of the recount: imports nothing of what writes books. */
 export class RecountedBook {
@@ -73,16 +73,16 @@ export class RecountedBook {
   #takeClaim(position: number, { claim }: ClaimLine): void {
     this.#sums.claims++;
     if (claim.tenantId !== this.#book) this.#report(`the claim is of the tenant ${claim.tenantId}`, position);
-    const { promptTokens, cachedTokens, completionTokens } = claim.usage;
+    const { promptTokens, cachedTokens, completionTokens, trainedTokens } = claim.usage;
     const request = this.#requests.get(claim.requestId) ?? {
       ...{ position, base: claim.baseName, priceVersion: claim.priceVersion, admittedAt: claim.admittedAt },
       ...{ project: null, key: null, model: null },
-      ...{ tokens: [0, 0, 0] as Tokens, entered: [0, 0, 0] as Tokens, enteredNanoUsd: 0n },
+      ...{ tokens: [0, 0, 0, 0] as Tokens, entered: [0, 0, 0, 0] as Tokens, enteredNanoUsd: 0n },
     };
     request.project ??= claim.projectId ?? null;
     request.key ??= claim.keyId ?? null;
     request.model ??= claim.model ?? null;
-    for (const [index, tokens] of [promptTokens, cachedTokens, completionTokens].entries()) {
+    for (const [index, tokens] of [promptTokens, cachedTokens, completionTokens, trainedTokens].entries()) {
       if (tokens > request.tokens[index]!) request.tokens[index] = tokens;
     }
     this.#requests.set(claim.requestId, request);
@@ -97,13 +97,14 @@ export class RecountedBook {
       this.#post(position, entry.postings, amount, "revenue:");
       return;
     }
-    const said: Tokens = [entry.tokens.promptTokens, entry.tokens.cachedTokens, entry.tokens.completionTokens];
+    const { promptTokens, cachedTokens, completionTokens, trainedTokens } = entry.tokens;
+    const said: Tokens = [promptTokens, cachedTokens, completionTokens, trainedTokens];
     const due = minus(request.tokens, request.entered);
     if (due.join() !== said.join())
       this.#report(`the entry says ${said.join(" + ")} tokens; the claims added ${due.join(" + ")}`, position);
     if (entry.priceVersion !== request.priceVersion)
       this.#report(`the entry has price version ${entry.priceVersion}; the request was admitted under ${request.priceVersion}`, position);
-    for (const index of [0, 1, 2]) request.entered[index] = request.entered[index]! + said[index]!;
+    for (const index of KINDS.keys()) request.entered[index] = request.entered[index]! + said[index]!;
     const price = this.#priceOf(request, request.entered);
     if (price === undefined) this.#report(`there is no price version ${request.priceVersion}`, position);
     else if (price - request.enteredNanoUsd !== amount)
@@ -152,14 +153,13 @@ export class RecountedBook {
     this.#count("spent", new Date(at).toISOString().slice(0, "YYYY-MM".length), amount);
   }
 
-  #priceOf({ priceVersion, base }: Request, [prompt, cached, completion]: Tokens): bigint | undefined {
+  #priceOf({ priceVersion, base }: Request, [prompt, cached, completion, training]: Tokens): bigint | undefined {
     if (priceVersion === 0) return 0n;
     const list = this.#prices.get(priceVersion);
     if (!list) return undefined;
     const rates = Object.hasOwn(list.bases, base) ? list.bases[base]! : list.default;
-    return (
-      BigInt(prompt - cached) * BigInt(rates.prompt) + BigInt(cached) * BigInt(rates.cached) + BigInt(completion) * BigInt(rates.completion)
-    );
+    const prompts = BigInt(prompt - cached) * BigInt(rates.prompt) + BigInt(cached) * BigInt(rates.cached);
+    return prompts + BigInt(completion) * BigInt(rates.completion) + BigInt(training) * BigInt(rates.training);
   }
 
   #roll(request: Request): void {
@@ -180,5 +180,5 @@ export class RecountedBook {
 }
 
 function minus(one: Tokens, other: Tokens): Tokens {
-  return [one[0] - other[0], one[1] - other[1], one[2] - other[2]];
+  return [one[0] - other[0], one[1] - other[1], one[2] - other[2], one[3] - other[3]];
 }

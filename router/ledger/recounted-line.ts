@@ -5,7 +5,7 @@ import { z } from "zod";
 const count = z.number().int().nonnegative();
 const instant = count.max(Date.UTC(9999, 11, 31));
 const amount = z.string().regex(/^-?\d{1,30}$/);
-const usage = z.object({ promptTokens: count, cachedTokens: count, completionTokens: count });
+const usage = z.object({ promptTokens: count, cachedTokens: count, completionTokens: count, trainedTokens: count.default(0) });
 const postings = z.array(z.tuple([z.string(), amount]));
 
 const claim = z.object({

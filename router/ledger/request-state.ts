@@ -10,7 +10,7 @@ export interface RequestState {
   readonly deltaDigest: string | undefined;
   readonly priceVersion: number;
   /** Of the price version and the base: price lists never change, so a copy is as good, and nothing has to be looked up. */
-  readonly rates: Omit<Rates, "training">;
+  readonly rates: Rates;
   readonly admittedAt: number;
   readonly outcome: Outcome;
   readonly usage: Usage;
@@ -31,7 +31,6 @@ export function requestKey(requestId: string): string {
 
 /** The state after a request's first claim, which stands at `position`. */
 export function firstState(claim: Claim, rates: Rates, position: number): RequestState {
-  const { prompt, cached, completion } = rates;
   return {
     projectId: claim.projectId,
     keyId: claim.keyId,
@@ -39,7 +38,7 @@ export function firstState(claim: Claim, rates: Rates, position: number): Reques
     baseName: claim.baseName,
     deltaDigest: claim.deltaDigest,
     priceVersion: claim.priceVersion,
-    rates: { prompt, cached, completion },
+    rates,
     admittedAt: claim.admittedAt,
     outcome: claim.outcome,
     usage: claim.usage,
@@ -72,26 +71,27 @@ function settles(claim: Claim): boolean {
 }
 
 const GROWING = ["projectId", "keyId", "model", "deltaDigest", "outcome", "settled"] as const satisfies readonly (keyof RequestState)[];
-const COUNTS = ["promptTokens", "cachedTokens", "completionTokens"] as const satisfies readonly (keyof Usage)[];
+const COUNTS = ["promptTokens", "cachedTokens", "completionTokens", "trainedTokens"] as const satisfies readonly (keyof Usage)[];
 
 function same(one: RequestState, other: RequestState): boolean {
-  return GROWING.every((field) => one[field] === other[field]) && COUNTS.every((field) => one.usage[field] === other.usage[field]);
+  return GROWING.every((field) => one[field] === other[field]) && COUNTS.every((field) => (one.usage[field] ?? 0) === (other.usage[field] ?? 0));
 }
 
 export function encodeState(state: RequestState): string {
-  const { prompt, cached, completion } = state.rates;
-  const { promptTokens, cachedTokens, completionTokens } = state.usage;
+  const { prompt, cached, completion, training } = state.rates;
+  const { promptTokens, cachedTokens, completionTokens, trainedTokens = 0 } = state.usage;
   return JSON.stringify({
     ...state,
-    rates: [Number(prompt), Number(cached), Number(completion)],
-    usage: [promptTokens, cachedTokens, completionTokens],
+    rates: [Number(prompt), Number(cached), Number(completion), Number(training)],
+    usage: trainedTokens === 0 ? [promptTokens, cachedTokens, completionTokens] : [promptTokens, cachedTokens, completionTokens, trainedTokens],
     amount: state.amount.toString(),
   });
 }
 
 type Encoded = Omit<RequestState, "rates" | "usage" | "amount"> & {
-  readonly rates: readonly [number, number, number];
-  readonly usage: readonly [number, number, number];
+  readonly rates: readonly [prompt: number, cached: number, completion: number, training?: number];
+  /** The fourth: trained tokens, of a fine-tuning job. */
+  readonly usage: readonly [number, number, number, number?];
   readonly amount: string;
 };
 
@@ -104,8 +104,8 @@ export function decodeState(text: string): RequestState {
     keyId: rest.keyId,
     model: rest.model,
     deltaDigest: rest.deltaDigest,
-    rates: { prompt: BigInt(rates[0]), cached: BigInt(rates[1]), completion: BigInt(rates[2]) },
-    usage: { promptTokens: usage[0], cachedTokens: usage[1], completionTokens: usage[2] },
+    rates: { prompt: BigInt(rates[0]), cached: BigInt(rates[1]), completion: BigInt(rates[2]), training: BigInt(rates[3] ?? 0) },
+    usage: { promptTokens: usage[0], cachedTokens: usage[1], completionTokens: usage[2], trainedTokens: usage[3] ?? 0 },
     amount: BigInt(amount),
   };
 }

@@ -8,7 +8,7 @@ import type { RequestState } from "./request-state.ts";
  */
 
 /** What is summed up. `nanoUsd` is the amount charged. */
-export type Measure = "requests" | "prompt" | "cached" | "completion" | "nanoUsd";
+export type Measure = "requests" | "prompt" | "cached" | "completion" | "training" | "nanoUsd";
 
 export interface UsageCounter {
   /** Of the UTC day. */
@@ -79,6 +79,7 @@ function difference(to: RequestState | undefined, from: RequestState | undefined
     prompt: tokens("promptTokens"),
     cached: tokens("cachedTokens"),
     completion: tokens("completionTokens"),
+    training: tokens("trainedTokens"),
     nanoUsd: (to?.amount ?? 0n) - (from?.amount ?? 0n),
   };
 }

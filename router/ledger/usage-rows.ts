@@ -63,7 +63,7 @@ async function* usageCounters(journal: Journal, book: string, from: Millis, to: 
 
 function addTo(rows: Map<string, Sums>, key: Sums["key"], measure: Measure, amount: bigint): void {
   const id = JSON.stringify(key);
-  const row = rows.get(id) ?? { key, measures: { requests: 0n, prompt: 0n, cached: 0n, completion: 0n, nanoUsd: 0n } };
+  const row = rows.get(id) ?? { key, measures: { requests: 0n, prompt: 0n, cached: 0n, completion: 0n, training: 0n, nanoUsd: 0n } };
   row.measures[measure] += amount;
   rows.set(id, row);
 }
@@ -122,6 +122,7 @@ function usageRow(by: readonly UsageDimension[], { key, measures }: Sums): Usage
     promptTokens: Number(measures.prompt),
     cachedTokens: Number(measures.cached),
     completionTokens: Number(measures.completion),
+    trainedTokens: Number(measures.training),
     amount: measures.nanoUsd,
   };
 }

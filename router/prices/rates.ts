@@ -38,7 +38,8 @@ export function ratesOf(price: PriceRecord | undefined, baseName: string): Rates
 }
 
 /** Exact: whole tokens times whole nano-dollars. */
-export function amountOf(rates: Omit<Rates, "training">, usage: Usage): NanoUsd {
+export function amountOf(rates: Rates, usage: Usage): NanoUsd {
   const computed = BigInt(usage.promptTokens - usage.cachedTokens);
-  return computed * rates.prompt + BigInt(usage.cachedTokens) * rates.cached + BigInt(usage.completionTokens) * rates.completion;
+  const prompts = computed * rates.prompt + BigInt(usage.cachedTokens) * rates.cached;
+  return prompts + BigInt(usage.completionTokens) * rates.completion + BigInt(usage.trainedTokens ?? 0) * rates.training;
 }

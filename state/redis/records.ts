@@ -67,18 +67,21 @@ export class RedisRecords implements Records {
 
   async *#follow(feed: RecordFeed, signal: AbortSignal): AsyncGenerator<RecordChange> {
     let againMs = WATCH_AGAIN_MS_MIN;
+    let warned = false;
     while (!signal.aborted) {
       try {
         for await (const change of feed.changes()) {
           if (signal.aborted) return;
           yield change;
           againMs = WATCH_AGAIN_MS_MIN;
+          warned = false;
         }
       } catch (error) {
         if (signal.aborted) return;
         if (this.#closed) throw closed(error);
         if (!feed.listed || !isFault(error, "store_unreachable")) throw error;
-        this.#deps.log?.warn({ err: error }, "a watch on the records broke; it goes on when the store is back");
+        if (!warned) this.#deps.log?.warn({ err: error }, "a watch on the records broke; it goes on when the store is back");
+        warned = true;
         await this.#deps.clock.after(againMs, signal).catch(() => undefined); // Aborted: the loop ends.
         againMs = Math.min(againMs * 2, WATCH_AGAIN_MS_MAX);
       }

@@ -1,127 +1,81 @@
-import { assert, Fault, type Random, seededRandom, type Tokens } from "#kernel";
-import { ADAMW_DEFAULTS, type AdamWOptions, adamW, clipScale, gradientNorm, type Learned } from "./adamw.ts";
-import { packBatch, planEpoch } from "./batches.ts";
-import { type Example, learnedTokens } from "./example.ts";
-import type { Computed, GradientSession } from "./gradient-session.ts";
-import { type LearningRateSchedule, learningRateAt } from "./learning-rate.ts";
+import { type Random, seededRandom, type Tokens } from "#kernel";
+import { planEpoch } from "./batches.ts";
+import { type Classification, type ClassificationScore, scoreClassification } from "./classification.ts";
+import type { GradientSession } from "./gradient-session.ts";
+import type { PackedExamples } from "./packed-examples.ts";
+import { scheduleOf, stepsPerEpoch, type TrainingPlan } from "./plan.ts";
+import { type StepReport, trainStep } from "./train-step.ts";
+import { currentValues, type TrainingState } from "./training-state.ts";
+import { type Score, validate } from "./validate.ts";
 
-/** Everything that decides what is learned: equal plans on equal machines give equal parameters, bit for bit. */
-export interface TrainingPlan {
-  readonly examples: readonly Example[];
-  readonly epochs: number;
-  /** Examples per step. */
-  readonly batchSize: number;
-  readonly schedule: LearningRateSchedule;
-  readonly optimizer: AdamWOptions;
-  /** Longer gradients are cut to this norm. */
-  readonly gradientNormMax: number;
-  /** Places computed at once; more of a batch is computed in turns and added up. Bounds the memory. */
+/** What a training is fed with. */
+export interface TrainingInput {
+  readonly plan: TrainingPlan;
+  readonly examples: PackedExamples;
+  /** Perhaps none. */
+  readonly heldOut: PackedExamples;
   readonly microbatchTokensMax: Tokens;
-  readonly seed: number;
+  /** Where the held-out answers are told apart; undefined where nobody asked, or there are too many different ones. */
+  readonly classification: Classification | undefined;
 }
 
-export const TRAINING_DEFAULTS = { optimizer: ADAMW_DEFAULTS, gradientNormMax: 1, microbatchTokensMax: 2048 } as const;
-
-/** Where a training stands: with the plan, all that is needed to go on. */
-export interface TrainingState {
-  /** Steps done. */
-  step: number;
-  readonly learned: ReadonlyMap<string, Learned>;
-}
-
-export interface StepReport {
-  /** From 1. */
+export interface ValidationReport extends Score {
   readonly step: number;
+  /** Better than all before. */
+  readonly best: boolean;
+  readonly classification: ClassificationScore | undefined;
+}
+
+/** One step, and the validation behind it if it was due. */
+export interface Progress extends StepReport {
   /** From 0. */
   readonly epoch: number;
-  /** Mean over the learned tokens of the batch, by their weights; natural logarithm. */
-  readonly loss: number;
-  /** Share of learned tokens that were the most likely one. */
-  readonly accuracy: number;
-  readonly learningRate: number;
-  readonly gradientNorm: number;
-  /** Of the batch, learned or not: what is charged. */
-  readonly tokens: Tokens;
-}
-
-/** A fresh state over initial values, which it takes over. */
-export function initialState(values: ReadonlyMap<string, Float32Array<ArrayBuffer>>): TrainingState {
-  const learned = [...values].map(
-    ([name, own]) => [name, { values: own, mean: new Float32Array(own.length), variance: new Float32Array(own.length) }] as const,
-  );
-  return { step: 0, learned: new Map(learned) };
-}
-
-export function stepsPerEpoch({ examples, batchSize }: Pick<TrainingPlan, "examples" | "batchSize">): number {
-  return Math.ceil(examples.length / batchSize);
+  readonly epochEnd: boolean;
+  /** Of all steps so far. */
+  readonly trainedTokens: Tokens;
+  readonly validation: ValidationReport | undefined;
 }
 
 /**
- * Goes on from `state`, which changes as it goes, and reports after each step. Leave it after a report to stop.
+ * Goes on from `state`, which changes as it goes, and reports after each step; between two reports the state is whole, to
+ * be kept or left. Ends with the last epoch or, where the plan has patience, when nothing gets better.
+ *
  * @throws Fault weights_not_finite when the loss or a gradient stops being a number
  */
-export async function* train(session: GradientSession, plan: TrainingPlan, state: TrainingState): AsyncGenerator<StepReport> {
-  const perEpoch = stepsPerEpoch(plan);
-  const lengths = plan.examples.map(({ tokenIds }) => tokenIds.length);
+export async function* train(session: GradientSession, input: TrainingInput, state: TrainingState): AsyncGenerator<Progress> {
+  const { plan, examples, heldOut } = input;
+  const perEpoch = stepsPerEpoch(examples.count, plan.batchSize);
+  const settings = { ...plan, schedule: scheduleOf(plan, examples.count), microbatchTokensMax: input.microbatchTokensMax };
+  const { totalSteps } = settings.schedule;
   for (let epoch = Math.floor(state.step / perEpoch); epoch < plan.epochs; epoch++) {
-    const batches = planEpoch(lengths, plan.batchSize, epochRandom(plan.seed, epoch));
+    const batches = planEpoch(examples.lengths, plan.batchSize, epochRandom(plan.seed, epoch));
     for (let at = state.step - epoch * perEpoch; at < perEpoch; at++) {
-      yield {
-        epoch,
-        ...(await trainStep(
-          session,
-          plan,
-          state,
-          batches[at]!.map((index) => plan.examples[index]!),
-        )),
-      };
+      if (isStalled(plan, state)) return;
+      const batch = batches[at]!.map((index) => examples.at(index));
+      const report = await trainStep(session, settings, state, batch);
+      const due = heldOut.count > 0 && (report.step % plan.validateEverySteps === 0 || report.step === totalSteps);
+      const validation = due ? await validateState(session, input, state) : undefined;
+      yield { ...report, epoch, epochEnd: at === perEpoch - 1, trainedTokens: state.trainedTokens, validation };
     }
   }
 }
 
-/** One step on one batch. */
-export async function trainStep(
-  session: GradientSession,
-  plan: Omit<TrainingPlan, "examples" | "epochs" | "batchSize" | "seed">,
-  state: TrainingState,
-  batch: readonly Example[],
-): Promise<Omit<StepReport, "epoch">> {
-  const values = valuesOf(state);
-  const step = state.step + 1;
-  let loss = 0;
-  let hits = 0;
-  let sums: Map<string, Float32Array> | undefined;
-  for (const part of packBatch(batch, plan.microbatchTokensMax)) {
-    const computed = await session.run(part, values);
-    loss += computed.loss;
-    hits += computed.hits;
-    if (sums) for (const [name, gradient] of computed.gradients) addInto(sums.get(name)!, gradient);
-    else sums = new Map(computed.gradients);
-  }
-  assert(sums, "a batch has examples");
-  const norm = gradientNorm(sums.values());
-  if (!Number.isFinite(loss + norm))
-    throw new Fault("weights_not_finite", `the loss is no number any more at step ${step}: lower the learning rate`);
-  const learningRate = learningRateAt(plan.schedule, step);
-  const scale = clipScale(norm, plan.gradientNormMax);
-  for (const [name, learned] of state.learned) adamW(learned, sums.get(name)!, scale, step, learningRate, plan.optimizer);
-  state.step = step;
-  const tokens = batch.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
-  return { step, loss, accuracy: hits / countLearned(batch), learningRate, gradientNorm: norm, tokens };
+/** Whether the training has ended early. */
+function isStalled({ patience }: TrainingPlan, { validationsSinceBest }: TrainingState): boolean {
+  return patience !== undefined && validationsSinceBest >= patience;
 }
 
-/** Mean loss and accuracy over held-out examples. */
-export async function validate(
-  session: GradientSession,
-  state: TrainingState,
-  examples: readonly Example[],
-  microbatchTokensMax: Tokens,
-): Promise<{ readonly loss: number; readonly accuracy: number }> {
-  const values = valuesOf(state);
-  const parts: Computed[] = [];
-  for (const part of packBatch(examples, microbatchTokensMax)) parts.push(await session.score(part, values));
-  const sum = (pick: (part: Computed) => number) => parts.reduce((total, part) => total + pick(part), 0);
-  return { loss: sum(({ loss }) => loss), accuracy: sum(({ hits }) => hits) / countLearned(examples) };
+async function validateState(session: GradientSession, input: TrainingInput, state: TrainingState): Promise<ValidationReport> {
+  const { plan, heldOut, microbatchTokensMax, classification } = input;
+  const values = currentValues(state);
+  const score = await validate(session, values, heldOut, microbatchTokensMax);
+  const classes = classification && (await scoreClassification(session, values, classification, microbatchTokensMax));
+  const best = score.loss < (state.best?.loss ?? Number.POSITIVE_INFINITY);
+  if (plan.patience !== undefined) {
+    state.validationsSinceBest = best ? 0 : state.validationsSinceBest + 1;
+    if (best) state.best = { step: state.step, loss: score.loss, values: copied(values) };
+  }
+  return { step: state.step, ...score, best, classification: classes };
 }
 
 /** Every epoch has draws of its own, so that one can be found again without those before it. */
@@ -129,14 +83,6 @@ function epochRandom(seed: number, epoch: number): Random {
   return seededRandom(seed).fork(`epoch ${epoch}`);
 }
 
-function valuesOf(state: TrainingState): ReadonlyMap<string, Float32Array<ArrayBuffer>> {
-  return new Map([...state.learned].map(([name, { values }]) => [name, values]));
-}
-
-function countLearned(examples: readonly Example[]): number {
-  return examples.reduce((count, example) => count + learnedTokens(example), 0);
-}
-
-function addInto(sum: Float32Array, more: Float32Array): void {
-  for (let index = 0; index < sum.length; index++) sum[index]! += more[index]!;
+function copied(values: ReadonlyMap<string, Float32Array<ArrayBuffer>>): ReadonlyMap<string, Float32Array<ArrayBuffer>> {
+  return new Map([...values].map(([name, own]) => [name, own.slice()]));
 }

@@ -25,6 +25,7 @@ const COLUMNS: readonly (readonly [title: string, cell: (row: Row) => string])[]
   ["prompt_tokens", ({ charge }) => (charge ? numberCell(charge.promptTokens) : "")],
   ["cached_tokens", ({ charge }) => (charge ? numberCell(charge.cachedTokens) : "")],
   ["completion_tokens", ({ charge }) => (charge ? numberCell(charge.completionTokens) : "")],
+  ["trained_tokens", ({ charge }) => (charge ? numberCell(charge.trainedTokens) : "")],
   ["amount_usd", ({ charge, correction }) => numberCell(formatUsd((charge ?? correction!).amount))],
   ["corrects_request_id", ({ correction }) => textCell(correction?.requestId)],
   ["reason", ({ correction }) => textCell(correction?.reason)],

@@ -22,6 +22,7 @@ const METER_NAMES: Readonly<Record<TokenKind, string>> = {
   prompt: "Prompt tokens",
   cached: "Cached prompt tokens",
   completion: "Completion tokens",
+  training: "Trained tokens",
 };
 
 const constant = (text: string) => () => textCell(text);

@@ -42,11 +42,12 @@ function requestEvent(charge: Charge): object {
     timestamp: unixSeconds(charge.admittedAt),
     precise_total_amount_cents: cents(charge.amount),
     properties: {
-      tokens: String(charge.promptTokens + charge.completionTokens),
+      tokens: String(charge.promptTokens + charge.completionTokens + charge.trainedTokens),
       ...{ model, base: baseName, project_id: projectId, key_id: keyId, price_version: String(charge.priceVersion) },
       prompt_tokens: String(charge.promptTokens),
       cached_tokens: String(charge.cachedTokens),
       completion_tokens: String(charge.completionTokens),
+      trained_tokens: String(charge.trainedTokens),
     },
   };
 }

@@ -5,5 +5,5 @@ import type { Charge } from "../../ledger/index.ts";
  * revision, and a second export of an unchanged charge the same one: a sink that remembers ids takes nothing twice.
  */
 export function revisionOf(charge: Charge): number {
-  return charge.promptTokens + charge.cachedTokens + charge.completionTokens;
+  return charge.promptTokens + charge.cachedTokens + charge.completionTokens + charge.trainedTokens;
 }

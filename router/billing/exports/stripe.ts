@@ -11,6 +11,7 @@ interface Hour {
   prompt: number;
   cached: number;
   completion: number;
+  training: number;
   amount: NanoUsd;
   /** Grows with every posting that changes the hour. */
   postings: number;
@@ -21,6 +22,7 @@ const METERS: readonly (readonly [eventName: string, value: (hour: Hour) => numb
   ["deltaplane_prompt_tokens", (hour) => hour.prompt, (hour) => hour.prompt + 2 * hour.cached],
   ["deltaplane_cached_tokens", (hour) => hour.cached, (hour) => hour.cached],
   ["deltaplane_completion_tokens", (hour) => hour.completion, (hour) => hour.completion],
+  ["deltaplane_trained_tokens", (hour) => hour.training, (hour) => hour.training],
   ["deltaplane_spend_nano_usd", (hour) => hour.amount, (hour) => hour.postings],
 ];
 
@@ -45,7 +47,7 @@ export const stripe: Exporter = async function* (source) {
 function hoursOf({ rows, corrections }: TenantDay): readonly (readonly [Millis, Hour])[] {
   const hours = new Map<Millis, Hour>();
   const at = (start: Millis) => {
-    const hour = hours.get(start) ?? { prompt: 0, cached: 0, completion: 0, amount: 0n, postings: 0 };
+    const hour = hours.get(start) ?? { prompt: 0, cached: 0, completion: 0, training: 0, amount: 0n, postings: 0 };
     hours.set(start, hour);
     return hour;
   };
@@ -54,8 +56,9 @@ function hoursOf({ rows, corrections }: TenantDay): readonly (readonly [Millis, 
     hour.prompt += row.promptTokens - row.cachedTokens;
     hour.cached += row.cachedTokens;
     hour.completion += row.completionTokens;
+    hour.training += row.trainedTokens;
     hour.amount += row.amount;
-    hour.postings += row.promptTokens + row.cachedTokens + row.completionTokens;
+    hour.postings += row.promptTokens + row.cachedTokens + row.completionTokens + row.trainedTokens;
   }
   for (const { postedAt, amount } of corrections) {
     const hour = at(startOf(HOUR, postedAt));

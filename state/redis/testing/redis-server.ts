@@ -40,7 +40,12 @@ export async function startRedisServer(options: readonly string[] = DURABLE): Pr
   const directory = await mkdtemp(join(tmpdir(), "deltaplane-redis-"));
   const port = await freePort();
   const server = new ChildServer(directory, port, options);
-  await server.start();
+  try {
+    await server.start();
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
   return server;
 }
 

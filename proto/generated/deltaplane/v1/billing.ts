@@ -131,6 +131,8 @@ export interface UsageRow {
   priceVersion: number;
   /** What was charged, in dollars; exact. */
   amountUsd: string;
+  /** Of fine-tuning jobs. */
+  trainedTokens: number;
 }
 
 export interface GetInvoiceRequest {
@@ -160,7 +162,7 @@ export interface Invoice {
 export interface InvoiceLine {
   base: string;
   model: string;
-  /** prompt, cached or completion. */
+  /** prompt, cached, completion or training. */
   kind: string;
   priceVersion: number;
   tokens: number;
@@ -463,6 +465,7 @@ function createBaseUsageRow(): UsageRow {
     startMs: 0,
     priceVersion: 0,
     amountUsd: "",
+    trainedTokens: 0,
   };
 }
 
@@ -506,6 +509,9 @@ export const UsageRow: MessageFns<UsageRow> = {
     }
     if (message.amountUsd !== "") {
       writer.uint32(106).string(message.amountUsd);
+    }
+    if (message.trainedTokens !== 0) {
+      writer.uint32(112).uint64(message.trainedTokens);
     }
     return writer;
   },
@@ -627,6 +633,14 @@ export const UsageRow: MessageFns<UsageRow> = {
             message.amountUsd = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.trainedTokens = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -657,6 +671,7 @@ export const UsageRow: MessageFns<UsageRow> = {
     message.startMs = object.startMs ?? 0;
     message.priceVersion = object.priceVersion ?? 0;
     message.amountUsd = object.amountUsd ?? "";
+    message.trainedTokens = object.trainedTokens ?? 0;
     return message;
   },
 };

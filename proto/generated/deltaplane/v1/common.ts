@@ -33,6 +33,8 @@ export interface Usage {
   cachedTokens: number;
   /** Every token that was produced, the one that ended a text included. */
   completionTokens: number;
+  /** Of a fine-tuning job: over all of its attempts, each step counted once. */
+  trainedTokens?: number | undefined;
 }
 
 /** One message of a conversation; the base's own chat template turns the conversation into a prompt. */
@@ -169,7 +171,7 @@ export interface Base {
 }
 
 function createBaseUsage(): Usage {
-  return { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+  return { promptTokens: 0, cachedTokens: 0, completionTokens: 0, trainedTokens: undefined };
 }
 
 export const Usage: MessageFns<Usage> = {
@@ -182,6 +184,9 @@ export const Usage: MessageFns<Usage> = {
     }
     if (message.completionTokens !== 0) {
       writer.uint32(24).uint32(message.completionTokens);
+    }
+    if (message.trainedTokens !== undefined) {
+      writer.uint32(32).uint32(message.trainedTokens);
     }
     return writer;
   },
@@ -223,6 +228,14 @@ export const Usage: MessageFns<Usage> = {
             message.completionTokens = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.trainedTokens = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -243,6 +256,7 @@ export const Usage: MessageFns<Usage> = {
     message.promptTokens = object.promptTokens ?? 0;
     message.cachedTokens = object.cachedTokens ?? 0;
     message.completionTokens = object.completionTokens ?? 0;
+    message.trainedTokens = object.trainedTokens ?? undefined;
     return message;
   },
 };
