@@ -45,6 +45,9 @@ export class VirtualTokenCounter<T> {
   /** Whoever was served last: where newcomers start when nobody is backlogged. */
   #last: Account<T> | undefined;
   #starts = 0;
+  /** Pieces that are being computed, and tenants that have some. */
+  #running = 0;
+  #tenantsRunning = 0;
   #sweepAtSize = SWEEP_SIZE_MIN;
 
   constructor(options: { readonly weights?: TokenWeights; readonly rebaseAt?: number } = {}) {
@@ -85,7 +88,8 @@ export class VirtualTokenCounter<T> {
   /** A piece that waited begins to be computed. */
   started(tenant: T, inputTokens: Tokens): void {
     const account = this.#known(tenant);
-    account.running++;
+    if (account.running++ === 0) this.#tenantsRunning++;
+    this.#running++;
     account.lastStart = ++this.#starts;
     account.counter += inputTokens * this.#weights.input;
     this.#last = account;
@@ -108,8 +112,16 @@ export class VirtualTokenCounter<T> {
   ended(tenant: T): void {
     const account = this.#known(tenant);
     assert(account.running > 0, "more work ended than was started");
-    account.running--;
+    if (--account.running === 0) this.#tenantsRunning--;
+    this.#running--;
     this.#forget(account);
+  }
+
+  /** Whether fewer pieces of the tenant's work are being computed than would be if those that are were shared out evenly. */
+  belowShare(tenant: T): boolean {
+    const own = this.#accounts.get(tenant)?.running ?? 0;
+    const tenants = this.#tenantsRunning + (own === 0 ? 1 : 0);
+    return own * tenants < this.#running;
   }
 
   /** Undefined for a tenant that starts wherever the others are. */

@@ -52,6 +52,11 @@ export function createNodeMetrics(
     },
   });
   perBase("deltaplane_queue_depth", "Sequences that wait for a row.", (load) => load.queueDepth);
+  perBase(
+    "deltaplane_rows_parked",
+    "How often a sequence gave up its row: nobody read it, or another tenant had less. Grows.",
+    (load) => load.parkings,
+  );
   perBase("deltaplane_batch_rows", "Sequences in the running batch.", (load) => load.rowsRunning);
   perBase("deltaplane_batch_deltas", "Distinct deltas in the running batch.", (load) => load.deltasRunning);
 
@@ -69,10 +74,11 @@ export function createNodeMetrics(
 interface EngineCounts {
   readonly queueDepth: number;
   readonly rowsRunning: number;
+  readonly parkings: number;
   readonly deltasRunning: number;
 }
 
-const NOTHING_RUNS: EngineCounts = { queueDepth: 0, rowsRunning: 0, deltasRunning: 0 };
+const NOTHING_RUNS: EngineCounts = { queueDepth: 0, rowsRunning: 0, parkings: 0, deltasRunning: 0 };
 
 /** One observer that tells all of `observers`. */
 export function observers(all: readonly GenerationObserver[]): GenerationObserver {

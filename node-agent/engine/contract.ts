@@ -74,6 +74,8 @@ export interface EngineLoad {
   readonly slotsMax: number;
   readonly kvTokensUsed: Tokens;
   readonly kvTokensMax: Tokens;
+  /** How often so far a sequence gave up its row, because nobody read it or for a tenant with less. */
+  readonly parkings: number;
   /** Distinct deltas among the running rows. */
   readonly deltasRunning: number;
   /** Steps run so far. */

@@ -324,3 +324,66 @@ describe("tenants share the engine by what they were given", () => {
     expect(runner.steps.flat().some(({ tokens }) => tokens.length === 5)).toBe(false);
   });
 });
+
+describe("a parked sequence", () => {
+  const light = asTenantId("light");
+
+  test.each([
+    ["greedy", GREEDY],
+    ["seeded, with penalties", { ...GREEDY, temperature: 2, seed: 5n, frequencyPenalty: 1.5, repetitionPenalty: 1.2 }],
+  ])("makes room for another tenant, and its text goes on as if nothing had happened (%s)", async (_, sampling) => {
+    const alone = await tokensOf(toyEngine().engine.generate(sequenceSpec({ sampling, maxTokens: 40 }), never));
+    const { engine } = toyEngine({}, { rowsMax: 2 });
+    const hot = [0, 1, 2, 3].map(() => tokensOf(engine.generate(sequenceSpec({ sampling, maxTokens: 40 }), never)));
+    await turns(8);
+    const stepsBefore = engine.load().steps;
+    const text = await tokensOf(engine.generate(sequenceSpec({ tenantId: light }), never));
+    expect(text).toEqual(toyText([5, 6, 7], 10));
+    expect(engine.load().steps - stepsBefore, "it did not wait for a text to end").toBeLessThan(15);
+    expect(engine.load().parkings).toBe(1);
+    for (const whole of await Promise.all(hot)) expect(whole).toEqual(alone);
+    await turns(2); // The last row is closed between two steps.
+    expect(engine.load()).toMatchObject({ rowsRunning: 0, queueDepth: 0, kvTokensUsed: 0, promptTokens: 5 * 3 });
+    await engine[Symbol.asyncDispose]();
+  });
+
+  test("that nobody reads leaves its row to those who are read, and goes on when it is read again", async () => {
+    const { engine } = toyEngine({ undeliveredEventsMax: 4 }, { rowsMax: 1 });
+    const unread = engine.generate(sequenceSpec({ maxTokens: 30 }), never)[Symbol.asyncIterator]();
+    const first = await unread.next();
+    await turns(20); // Its queue is full by now.
+    for (let other = 0; other < 3; other++) expect(await tokensOf(engine.generate(sequenceSpec(), never))).toEqual(toyText([5, 6, 7], 10));
+    const rest = await tokensOf({ [Symbol.asyncIterator]: () => unread });
+    expect([(first.value as { tokenId: number }).tokenId, ...rest]).toEqual(toyText([5, 6, 7], 30));
+    await engine[Symbol.asyncDispose]();
+  });
+
+  test("that is given up holds nothing", async () => {
+    const { engine } = toyEngine({ undeliveredEventsMax: 4 }, { rowsMax: 1 });
+    const gone = new AbortController();
+    const unread = engine.generate(sequenceSpec({ maxTokens: 30 }), gone.signal)[Symbol.asyncIterator]();
+    await unread.next();
+    await turns(20);
+    await tokensOf(engine.generate(sequenceSpec({ tenantId: light }), never));
+    gone.abort(new Fault("client_gone", "gone"));
+    await expect(unread.next()).rejects.toMatchObject({ reason: "client_gone" });
+    await turns(2);
+    expect(engine.load()).toMatchObject({ rowsRunning: 0, queueDepth: 0, kvTokensUsed: 0 });
+    await engine[Symbol.asyncDispose]();
+  });
+
+  test("gives the log-probabilities of its prompt once", async () => {
+    const promptTokens = Array.from({ length: 40 }, (_, index) => index);
+    const { engine } = toyEngine({ prefillTokensMax: 4, scoredChunkTokensMax: 4 }, { rowsMax: 2 });
+    const spec = { promptTokens, promptLogprobs: true, maxTokens: 20, sampling: { ...GREEDY, topLogprobs: 0 } };
+    const scored = [0, 1].map(() => eventsOf(engine.generate(sequenceSpec(spec), never)));
+    await turns(4);
+    await tokensOf(engine.generate(sequenceSpec({ tenantId: light }), never));
+    expect(engine.load().parkings).toBeGreaterThan(0);
+    for (const events of await Promise.all(scored)) {
+      expect(events.filter(({ kind }) => kind === "prompt")).toHaveLength(1);
+      expect(events.filter(({ kind }) => kind === "token")).toHaveLength(20);
+    }
+    await engine[Symbol.asyncDispose]();
+  });
+});

@@ -2,7 +2,7 @@ import { assert, type Clock, Fault, isFault, type Millis, type TenantId, Virtual
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "./contract.ts";
 import { type EngineOptions, engineOptions } from "./engine-options.ts";
-import { chooseNext, planStep, type Share } from "./planner.ts";
+import { chooseNext, chooseToPark, planStep, type Share } from "./planner.ts";
 import type { Row, Runner } from "./runner/contract.ts";
 import { Sampler } from "./sampling/index.ts";
 import { Sequence } from "./sequence.ts";
@@ -43,8 +43,10 @@ class BatchingEngine implements Engine {
   readonly #slots = new SlotReferences();
   /** Who gets a row next. */
   readonly #turns = new VirtualTokenCounter<TenantId>();
-  /** In order of arrival. */
-  readonly #waiting = new Set<Sequence>();
+  /** In order of arrival, but that whoever was parked is before those who never had a row. */
+  #waiting = new Set<Sequence>();
+  /** Those that lost their row because nobody read them, and are still not read. */
+  readonly #unread = new Set<Sequence>();
   /** In order of admission. */
   readonly #running = new Set<Sequence>();
   readonly #ids = new Set<string>();
@@ -56,6 +58,8 @@ class BatchingEngine implements Engine {
   #insideRunMs: Millis = 0;
   #outsideRunMs: Millis = 0;
   #promptTokens = 0;
+  /** How often a sequence had to give up its row. */
+  #parkings = 0;
   #completionTokens = 0;
   /** Why nothing new is taken: set once, by dispose or by a runner that failed. */
   #closed: Fault | undefined;
@@ -122,6 +126,7 @@ class BatchingEngine implements Engine {
       rowsRunning: this.#running.size,
       rowsMax: limits.rowsMax,
       queueDepth: this.#waiting.size,
+      parkings: this.#parkings,
       queueDepthMax: this.#options.queueDepthMax,
       slotsUsed: this.#slots.attached,
       slotsMax: limits.slotsMax,
@@ -145,7 +150,8 @@ class BatchingEngine implements Engine {
   #accept(spec: SequenceSpec): Sequence {
     if (this.#closed) throw this.#closed;
     assert(!this.#ids.has(spec.id), `sequence ${spec.id} exists already`);
-    if (this.#waiting.size >= this.#options.queueDepthMax) throw new Fault("queue_full", `${this.#waiting.size} sequences wait already`);
+    const withoutRow = this.#waiting.size + this.#unread.size;
+    if (withoutRow >= this.#options.queueDepthMax) throw new Fault("queue_full", `${withoutRow} sequences wait already`);
     const completionMax = completionTokensMax(spec, this.base, this.#runner.limits.kvTokensMax);
     const sequence = new Sequence(spec, completionMax, this.#options);
     this.#slots.use(spec.slot);
@@ -164,6 +170,7 @@ class BatchingEngine implements Engine {
     else sequence.events.finish();
     if (this.#waiting.delete(sequence)) this.#turns.withdrawn(sequence.tenantId);
     if (this.#running.delete(sequence)) this.#turns.ended(sequence.tenantId);
+    this.#unread.delete(sequence);
     this.#ids.delete(sequence.spec.id);
     this.#slots.release(sequence.spec.slot);
     if (sequence.row !== undefined) this.#rowsToClose.push({ row: sequence.row, reservedTokens: sequence.reservedTokens });
@@ -188,7 +195,7 @@ class BatchingEngine implements Engine {
   #close(reason: Fault): void {
     if (this.#closed) return;
     this.#closed = reason;
-    for (const sequence of [...this.#waiting, ...this.#running]) this.#end(sequence, { error: reason });
+    for (const sequence of [...this.#waiting, ...this.#unread, ...this.#running]) this.#end(sequence, { error: reason });
     for (const duty of this.#duties.splice(0)) duty.refuse(reason);
     this.#touch();
   }
@@ -245,10 +252,17 @@ class BatchingEngine implements Engine {
 
   #admit(): void {
     const { rowsMax, kvTokensMax } = this.#runner.limits;
+    for (const sequence of this.#unread) if (!sequence.paused) this.#waitAgain(sequence);
     for (;;) {
       const room = { rows: rowsMax - this.#running.size, kvTokens: kvTokensMax - this.#kvTokensUsed };
-      const sequence = chooseNext(this.#waiting, this.#turns.next(), room);
-      if (!sequence) return;
+      const turn = this.#turns.next();
+      const sequence = chooseNext(this.#waiting, turn, room);
+      if (!sequence) {
+        const parked = chooseToPark(this.#running, this.#waiting, turn, room, rowsMax);
+        if (!parked) return;
+        this.#park(parked);
+        continue;
+      }
       const row = this.#runner.open(sequence.reservedTokens);
       if (row === undefined) {
         // The runner reserves in larger units than we count. It finds room when others end; alone, it never will.
@@ -259,13 +273,34 @@ class BatchingEngine implements Engine {
       this.#kvTokensUsed += sequence.reservedTokens;
       this.#waiting.delete(sequence);
       this.#running.add(sequence);
-      this.#turns.started(sequence.tenantId, sequence.pendingTokens);
+      // What is computed again for others' sake is not its tenant's to account for.
+      this.#turns.started(sequence.tenantId, sequence.resumed ? 0 : sequence.pendingTokens);
     }
+  }
+
+  /** Takes its row from a sequence; it goes on when it is read again and a row is free. */
+  #park(sequence: Sequence): void {
+    assert(sequence.row !== undefined, "who is parked has a row");
+    this.#runner.close(sequence.row);
+    this.#kvTokensUsed -= sequence.reservedTokens;
+    this.#running.delete(sequence);
+    this.#turns.ended(sequence.tenantId);
+    const { paused } = sequence;
+    sequence.park();
+    this.#parkings++;
+    if (paused) this.#unread.add(sequence);
+    else this.#waitAgain(sequence);
+  }
+
+  #waitAgain(sequence: Sequence): void {
+    this.#unread.delete(sequence);
+    this.#waiting = new Set([sequence, ...this.#waiting]);
+    this.#turns.arrived(sequence.tenantId);
   }
 
   /** A text that can't go on ends alone; its neighbours are not its problem. */
   #apply({ sequence, tokenCount }: Share<Sequence>, logits: Float32Array): void {
-    if (sequence.phase === "prefilling") this.#promptTokens += tokenCount;
+    if (sequence.phase === "prefilling" && !sequence.resumed) this.#promptTokens += tokenCount;
     if (sequence.ended) return; // Cancelled while the step ran.
     try {
       const progress = sequence.apply(tokenCount, logits, this.#sampler, this.base.vocabularySize);

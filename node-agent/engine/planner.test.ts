@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { asTenantId, type TenantId, VirtualTokenCounter } from "#kernel";
-import { chooseNext, planStep, type RunningSequence, type StepBudget } from "./planner.ts";
+import { chooseNext, chooseToPark, planStep, type RunningSequence, type StepBudget } from "./planner.ts";
 
 const SEED = 20_260_102; // fast-check prints it, with the path, when a property fails.
 const property = { seed: SEED, numRuns: 500 };
@@ -15,6 +15,9 @@ const runningOf = fc
     paused: fc.boolean(),
     pendingTokens: fc.integer({ min: 1, max: 500 }),
     chunkTokensMax: fc.constantFrom(32, Number.POSITIVE_INFINITY),
+    computedTokens: fc.nat(500),
+    timesParked: fc.nat(5),
+    reservedTokens: fc.integer({ min: 1, max: 500 }),
   })
   .map((sequence): RunningSequence => (sequence.phase === "decoding" ? { ...sequence, pendingTokens: 1 } : sequence));
 
@@ -64,6 +67,9 @@ describe("a step", () => {
       paused: false,
       pendingTokens,
       chunkTokensMax: Number.POSITIVE_INFINITY,
+      computedTokens: 0,
+      timesParked: 0,
+      reservedTokens: pendingTokens,
     });
     const budget: StepBudget = { prefillTokensMax: 256, chunkTokensMin: 32 };
     const planned = (...prompts: number[]) => {
@@ -145,5 +151,47 @@ describe("admission", () => {
   test("lets nobody pass a sequence that does not fit yet", () => {
     expect(chooseNext([waits("a", 101), waits("b")], asTenantId("a"), room)).toBeUndefined();
     expect(chooseNext([waits("b")], asTenantId("b"), { rows: 0, kvTokens: 100 })).toBeUndefined();
+  });
+});
+
+describe("giving up a row", () => {
+  const runs = (tenant: string, more: Partial<RunningSequence> = {}): RunningSequence => ({
+    tenantId: asTenantId(tenant),
+    phase: "decoding",
+    paused: false,
+    pendingTokens: 1,
+    chunkTokensMax: Number.POSITIVE_INFINITY,
+    computedTokens: 50,
+    timesParked: 0,
+    reservedTokens: 100,
+    ...more,
+  });
+  const waits = (tenant: string, reservedTokens = 100) => ({ tenantId: asTenantId(tenant), reservedTokens });
+  const full = { rows: 0, kvTokens: 0 };
+  const park = (running: readonly RunningSequence[], waiting: ReturnType<typeof waits>) =>
+    chooseToPark(running, [waiting], waiting.tenantId, full, running.length);
+
+  test("is asked of the tenant with more than its share, for one with less, and costs as little as can be", () => {
+    const least = runs("hot", { computedTokens: 3 });
+    expect(park([runs("hot"), least, runs("hot"), runs("cold", { computedTokens: 1 })], waits("new"))).toBe(least);
+    expect(park([runs("hot"), least, runs("hot"), runs("cold")], waits("cold"))).toBe(least);
+  });
+
+  test("is asked of nobody for a tenant that has its share, or while nobody has more", () => {
+    expect(park([runs("hot"), runs("hot")], waits("hot"))).toBeUndefined();
+    expect(park([runs("a"), runs("a"), runs("b"), runs("b")], waits("b"))).toBeUndefined();
+    expect(park([runs("a"), runs("b")], waits("c"))).toBeUndefined();
+    expect(chooseToPark([runs("hot"), runs("hot")], [], undefined, full, 2)).toBeUndefined();
+  });
+
+  test("is asked of nobody in vain, and of the same one a few times at most", () => {
+    expect(park([runs("hot"), runs("hot")], waits("new", 101))).toBeUndefined();
+    const often = { timesParked: 4 };
+    expect(park([runs("hot", often), runs("hot", often)], waits("new"))).toBeUndefined();
+  });
+
+  test("is first asked of whoever is not read, also for its own tenant", () => {
+    const unread = runs("hot", { paused: true, reservedTokens: 10 });
+    expect(park([runs("hot", { computedTokens: 1 }), unread], waits("hot"))).toBe(unread);
   });
 });

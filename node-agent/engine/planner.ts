@@ -3,13 +3,12 @@ import type { TenantId, Tokens } from "#kernel";
 /** A sequence that waits for a row. */
 export interface WaitingSequence {
   readonly tenantId: TenantId;
-  /** The most tokens it may ever hold; reserved at admission, so that nothing that runs is ever preempted. */
+  /** The most tokens it may ever hold; reserved at admission, so that nothing that runs ever lacks room to go on. */
   readonly reservedTokens: Tokens;
 }
 
 /** A sequence that has a row. */
-export interface RunningSequence {
-  readonly tenantId: TenantId;
+export interface RunningSequence extends WaitingSequence {
   /** Tokens that are known but not computed: 1 when decoding, the rest of its context while prefilling. */
   readonly pendingTokens: Tokens;
   readonly phase: "prefilling" | "decoding";
@@ -17,6 +16,10 @@ export interface RunningSequence {
   readonly paused: boolean;
   /** The most tokens it may prefill in one step; less than the budget where each token's logits are kept. */
   readonly chunkTokensMax: Tokens;
+  /** What it would cost to compute again what it has in the cache. */
+  readonly computedTokens: Tokens;
+  /** How often it has had to give up its row to another tenant. */
+  readonly timesParked: number;
 }
 
 /** What is free for sequences that wait. */
@@ -51,6 +54,41 @@ export function chooseNext<W extends WaitingSequence>(waiting: Iterable<W>, turn
     if (sequence.tenantId === turn) return sequence.reservedTokens <= room.kvTokens ? sequence : undefined;
   }
   return undefined;
+}
+
+/** So often a sequence may be interrupted for other tenants: then it is left to end. */
+const PARKS_MAX = 4;
+
+/**
+ * Which running sequence gives up its row so that one of the tenant `turn` fits, to go on later with what it has emitted;
+ * undefined when nobody has to. First whoever is paused: its row does nothing. Then, for a tenant with less than its
+ * share of the rows, a sequence of the tenant that has most, when that is more than its own share: the one that has
+ * computed least. So nobody waits for the texts of someone who asks for more than everyone else.
+ */
+export function chooseToPark<S extends RunningSequence>(
+  running: Iterable<S>,
+  waiting: Iterable<WaitingSequence>,
+  turn: TenantId | undefined,
+  room: Room,
+  rowsMax: number,
+): S | undefined {
+  const wanted = [...waiting].find(({ tenantId }) => tenantId === turn);
+  if (!wanted) return undefined;
+  const all = [...running];
+  const paused = all.find((sequence) => sequence.paused);
+  if (paused) return paused;
+  const byTenant = Map.groupBy(all, ({ tenantId }) => tenantId);
+  const share = rowsMax / (byTenant.size + (byTenant.has(wanted.tenantId) ? 0 : 1));
+  if ((byTenant.get(wanted.tenantId)?.length ?? 0) >= Math.floor(share)) return undefined;
+  const [richest] = [...byTenant.values()].sort((one, other) => other.length - one.length);
+  if (!richest || richest.length <= share) return undefined;
+  // One must do: who gives up its row for nothing has to compute everything again for nothing.
+  const enough = richest.filter((sequence) => sequence.timesParked < PARKS_MAX && fits(wanted, room, sequence));
+  return enough.sort((one, other) => one.computedTokens - other.computedTokens)[0];
+}
+
+function fits(wanted: WaitingSequence, room: Room, freed: WaitingSequence): boolean {
+  return wanted.reservedTokens <= room.kvTokens + freed.reservedTokens;
 }
 
 /**

@@ -17,36 +17,41 @@ export interface Progress {
 
 /**
  * One text on its way through the engine: waiting (no row) → prefilling (some of its context is computed) → decoding
- * (all but the newest token is) → ended (holds nothing, except events that its consumer may still read).
+ * (all but the newest token is) → ended (holds nothing, except events that its consumer may still read). A sequence that is
+ * parked has lost its row and with it what was computed; it waits again, and what it has emitted is context then.
  */
 export class Sequence implements WaitingSequence, RunningSequence {
   readonly spec: SequenceSpec;
   readonly events: BoundedQueue<SequenceEvent>;
   readonly reservedTokens: Tokens;
-  readonly chunkTokensMax: Tokens;
   row: Row | undefined;
   ended = false;
+  timesParked = 0;
   /** Prompt and everything emitted so far, here or by an earlier attempt. */
   readonly #tokens: number[];
   /** How many of `tokens` are in the KV cache. */
   #computed = 0;
+  /** How many of them were known when it was given its row. */
+  #contextTokens: Tokens;
   readonly #completionMax: Tokens;
   readonly #undeliveredMax: number;
   readonly #history: TokenHistory | undefined;
   /** Grows during prefill; undefined when not wanted. The first token of a text has no probability. */
-  readonly #promptLogprobs: (TokenLogprob | undefined)[] | undefined;
+  #promptLogprobs: (TokenLogprob | undefined)[] | undefined;
+  readonly #scoredChunkTokensMax: Tokens;
 
   constructor(spec: SequenceSpec, completionMax: Tokens, options: EngineOptions) {
     this.spec = spec;
     this.#completionMax = completionMax;
     this.#undeliveredMax = options.undeliveredEventsMax;
     this.#tokens = [...spec.promptTokens, ...spec.emittedTokens];
+    this.#contextTokens = this.#tokens.length;
     this.events = new BoundedQueue(options.undeliveredEventsMax + EVENTS_PER_STEP_MAX);
     this.reservedTokens = spec.promptTokens.length + completionMax;
     this.#history = needsHistory(spec.sampling) ? new TokenHistory(spec.promptTokens, spec.emittedTokens) : undefined;
     // A resumed text has had its prompt's log-probabilities from the attempt that began it.
     this.#promptLogprobs = spec.promptLogprobs && spec.emittedTokens.length === 0 ? [undefined] : undefined;
-    this.chunkTokensMax = this.#promptLogprobs ? options.scoredChunkTokensMax : Number.POSITIVE_INFINITY;
+    this.#scoredChunkTokensMax = options.scoredChunkTokensMax;
   }
 
   get tenantId(): TenantId {
@@ -54,7 +59,30 @@ export class Sequence implements WaitingSequence, RunningSequence {
   }
 
   get phase(): "prefilling" | "decoding" {
-    return this.#computed < this.spec.promptTokens.length + this.spec.emittedTokens.length ? "prefilling" : "decoding";
+    return this.#computed < this.#contextTokens ? "prefilling" : "decoding";
+  }
+
+  get chunkTokensMax(): Tokens {
+    return this.#promptLogprobs ? this.#scoredChunkTokensMax : Number.POSITIVE_INFINITY;
+  }
+
+  get computedTokens(): Tokens {
+    return this.#computed;
+  }
+
+  /** Whether it was given a row before: its prompt has been counted. */
+  get resumed(): boolean {
+    return this.timesParked > 0;
+  }
+
+  /** It has lost its row. */
+  park(): void {
+    this.row = undefined;
+    this.timesParked++;
+    this.#computed = 0;
+    this.#contextTokens = this.#tokens.length;
+    // Half told is not told: the prompt is scored from its beginning again.
+    if (this.#promptLogprobs) this.#promptLogprobs = [undefined];
   }
 
   get pendingTokens(): Tokens {
@@ -92,7 +120,9 @@ export class Sequence implements WaitingSequence, RunningSequence {
       const own = logits.subarray(index * vocabularySize, (index + 1) * vocabularySize);
       logprobs.push(sampler.score(own, promptTokens[logprobs.length]!, sampling.topLogprobs ?? 0));
     }
-    if (this.#computed + tokenCount >= promptTokens.length) this.#offer({ kind: "prompt", logprobs });
+    if (this.#computed + tokenCount < promptTokens.length) return;
+    this.#offer({ kind: "prompt", logprobs });
+    this.#promptLogprobs = undefined;
   }
 
   /** True when that was the last. */

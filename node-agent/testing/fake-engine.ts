@@ -80,6 +80,7 @@ export class FakeEngine implements Engine {
       slotsMax: this.slotsMax,
       kvTokensUsed: 0,
       kvTokensMax: 1000,
+      parkings: 0,
       deltasRunning: 0,
       steps: this.computed,
       insideRunMs: 0,

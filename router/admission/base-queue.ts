@@ -50,9 +50,12 @@ export class BaseQueue {
     this.#lastTenant = tenantId;
   }
 
-  /** Whether requests of more than one tenant have come of late. */
-  contended(now: Millis): boolean {
-    return now - this.#mixedAt < CONTENDED_MS;
+  /**
+   * Whether a request may be sent to a node whose rows are all taken: while nobody else competes for the base, so that no row
+   * idles; and else for a tenant with less than its share, for which the node takes a row back from whoever has more.
+   */
+  mayGoAhead(tenantId: TenantId, now: Millis): boolean {
+    return now - this.#mixedAt >= CONTENDED_MS || this.turns.belowShare(tenantId);
   }
 
   *all(): Generator<Waiting> {

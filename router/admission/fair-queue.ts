@@ -32,8 +32,8 @@ export type Attempt =
 
 export interface FairQueueDeps {
   readonly clock: Clock;
-  /** `alone`: nobody else competes for the base. */
-  readonly tryPlace: (ask: PlacementAsk, alone: boolean) => Attempt;
+  /** `ahead`: it may be sent to a node whose rows are all taken. */
+  readonly tryPlace: (ask: PlacementAsk, ahead: boolean) => Attempt;
   /** Told of everyone who got a node: how long it took. */
   readonly onWaited: (waitMs: Millis) => void;
 }
@@ -151,6 +151,7 @@ export class FairQueue {
       };
       signal.addEventListener("abort", abort, { once: true });
       base.add(waiting, now);
+      if (base.mayGoAhead(ask.tenantId, now)) this.#serve(base);
       if (!this.#polling) void this.#poll();
     });
   }
@@ -174,7 +175,7 @@ export class FairQueue {
   }
 
   #tryPlace(base: BaseQueue, ask: PlacementAsk): Attempt {
-    return this.#deps.tryPlace(ask, !base.contended(this.#deps.clock.monotonic()));
+    return this.#deps.tryPlace(ask, base.mayGoAhead(ask.tenantId, this.#deps.clock.monotonic()));
   }
 
   #refuse(base: BaseQueue, waiting: Waiting, reason: unknown): void {

@@ -40,7 +40,7 @@ export class Dispatcher {
 
   constructor(deps: DispatcherDeps, limits?: QueueLimits) {
     this.#deps = deps;
-    this.queue = new FairQueue({ clock: deps.clock, onWaited: deps.onWaited, tryPlace: (ask, alone) => this.tryPlace(ask, alone) }, limits);
+    this.queue = new FairQueue({ clock: deps.clock, onWaited: deps.onWaited, tryPlace: (ask, ahead) => this.tryPlace(ask, ahead) }, limits);
   }
 
   /** The way to a node. @throws Fault node_lost when there is none any more */
@@ -48,11 +48,11 @@ export class Dispatcher {
     return this.#deps.transport.to(node);
   }
 
-  /** A node that has a row for it, or nearly when its tenant is `alone`, and why not when there is none. */
-  tryPlace(ask: PlacementAsk, alone: boolean): Attempt {
+  /** A node that has a row for it, or a little more than its rows when it may go `ahead`, and why not when there is none. */
+  tryPlace(ask: PlacementAsk, ahead: boolean): Attempt {
     const cluster = this.#deps.snapshot();
     const assumed = this.#assumedFor(ask.baseDigest).on(cluster);
-    const room = roomOn(cluster, ask.baseDigest, assumed, alone);
+    const room = roomOn(cluster, ask.baseDigest, assumed, ahead);
     const decision = decide({ ...ask, excludedNodes: room.full }, cluster, this.#deps.random, assumed);
     if (decision.kind === "node") return { kind: "placed", placement: this.#placed(ask, decision) };
     if (decision.why !== "excluded" && decision.why !== "queue") return { kind: "none", fault: this.#refusal(decision.why) };

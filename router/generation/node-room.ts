@@ -3,7 +3,7 @@ import type { BaseDigest, BaseLoad, NodeId, Snapshot } from "#kernel";
 /**
  * Of a node's rows, how many more requests are sent there than there are rows: one in four. Between the end of a text and the arrival
  * of the next request lie a message each way, its prompt's tokens and perhaps its delta; meanwhile the row would idle.
- * What waits there is bound to that node, though: see {@link roomOn}.
+ * What waits there is bound to that node, though, so not everyone may: see {@link roomOn}.
  */
 const ROWS_PER_LOOKAHEAD = 4;
 
@@ -22,21 +22,21 @@ export interface Room {
 
 /**
  * @param assumed what to add to each node's report
- * @param alone nobody else competes for the base: requests may wait in the nodes. Otherwise they wait where whoever
- * comes can still go before them, and to the first row that becomes free on any node
+ * @param ahead it may wait in the node. Others wait where whoever comes can still go before them, and for the first row
+ * that becomes free on any node
  */
-export function roomOn(snapshot: Snapshot, baseDigest: BaseDigest, assumed: ReadonlyMap<NodeId, number>, alone: boolean): Room {
+export function roomOn(snapshot: Snapshot, baseDigest: BaseDigest, assumed: ReadonlyMap<NodeId, number>, ahead: boolean): Room {
   const full = new Set<NodeId>();
   let any = false;
   for (const node of snapshot.nodes.values()) {
     const load = node.bases.get(baseDigest);
     if (!load || node.state !== "ready") continue;
-    if (rowsReported(load) + (assumed.get(node.id) ?? 0) >= rowsTaken(load, alone)) full.add(node.id);
+    if (rowsReported(load) + (assumed.get(node.id) ?? 0) >= rowsTaken(load, ahead)) full.add(node.id);
     else any = true;
   }
   return { full, any };
 }
 
-function rowsTaken({ rowsMax, queueDepthMax }: BaseLoad, alone: boolean): number {
-  return alone ? rowsMax + Math.min(Math.ceil(rowsMax / ROWS_PER_LOOKAHEAD), queueDepthMax) : rowsMax;
+function rowsTaken({ rowsMax, queueDepthMax }: BaseLoad, ahead: boolean): number {
+  return ahead ? rowsMax + Math.min(Math.ceil(rowsMax / ROWS_PER_LOOKAHEAD), queueDepthMax) : rowsMax;
 }

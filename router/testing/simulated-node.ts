@@ -17,14 +17,20 @@ export interface SimulatedNode extends NodeClient {
   readonly waiting: number;
 }
 
-/** A node with as many rows as it says, and an engine's queue before them; prompts are token ids, texts as long as max_tokens. */
+/**
+ * A node with as many rows as it says, and an engine's queue before them; prompts are token ids, texts as long as
+ * max_tokens. As in the engine, a tenant with more than its share of the rows gives one back to a tenant with less.
+ */
 export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
   const turns = new VirtualTokenCounter<string>();
   const waiting: { readonly tenantId: string; readonly begin: () => void }[] = [];
+  /** Of the texts that have a row: how each is told to give it up. */
+  const rows = new Set<{ readonly tenantId: string; parked: boolean }>();
   let running = 0;
   const fill = () => {
-    for (let next = turns.next(); next !== undefined && running < shape.rows; next = turns.next()) {
+    for (let next = turns.next(); next !== undefined; next = turns.next()) {
       const tenantId = next;
+      if (running >= shape.rows && !takeBack(tenantId)) return;
       const [first] = waiting.splice(
         waiting.findIndex((each) => each.tenantId === tenantId),
         1,
@@ -32,6 +38,18 @@ export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
       running++;
       first!.begin();
     }
+  };
+  const takeBack = (tenantId: string): boolean => {
+    const byTenant = Map.groupBy(
+      [...rows].filter(({ parked }) => !parked),
+      (row) => row.tenantId,
+    );
+    const share = shape.rows / (byTenant.size + (byTenant.has(tenantId) ? 0 : 1));
+    const richest = [...byTenant.values()].sort((one, other) => other.length - one.length)[0];
+    if (!richest || richest.length <= share || (byTenant.get(tenantId)?.length ?? 0) >= Math.floor(share)) return false;
+    richest.at(-1)!.parked = true;
+    running--;
+    return true;
   };
 
   async function row(tenantId: string, inputTokens: Tokens, signal: AbortSignal): Promise<void> {
@@ -63,9 +81,19 @@ export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
     const promptTokens = request.prompt?.kind?.$case === "tokens" ? request.prompt.kind.value.ids.length : 1;
     const maxTokens = request.sampling?.maxTokens ?? 1;
     await row(tenantId, promptTokens, signal);
+    let own = { tenantId, parked: false };
+    rows.add(own);
     try {
       for (let tokens = 1; tokens <= maxTokens; tokens++) {
         await clock.after(tokens === 1 ? shape.firstTokenMs : shape.nextTokenMs, signal);
+        if (own.parked) {
+          rows.delete(own);
+          turns.ended(tenantId);
+          await row(tenantId, 0, signal);
+          own = { tenantId, parked: false };
+          rows.add(own);
+          await clock.after(shape.firstTokenMs, signal); // What was computed is computed again.
+        }
         turns.produced(tenantId, 1);
         shape.onServed?.(tenantId, 0, 1);
         yield {
@@ -75,8 +103,9 @@ export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
         };
       }
     } finally {
+      rows.delete(own);
       turns.ended(tenantId);
-      running--;
+      if (!own.parked) running--;
       fill();
     }
   }

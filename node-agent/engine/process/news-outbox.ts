@@ -1,5 +1,5 @@
+import type { FaultMessage } from "#kernel";
 import type { SequenceEvent } from "../contract.ts";
-import type { FaultMessage } from "./fault-message.ts";
 import type { StreamNews } from "./process-messages.ts";
 
 /** Gathers what streams tell, so that all tokens of one step leave in one message. */

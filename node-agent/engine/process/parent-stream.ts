@@ -1,6 +1,5 @@
-import { assert, BoundedQueue } from "#kernel";
+import { assert, BoundedQueue, faultFrom } from "#kernel";
 import type { SequenceEvent, Slot } from "../contract.ts";
-import { faultFrom } from "./fault-message.ts";
 import { CREDIT_LOT_EVENTS, STREAM_WINDOW_EVENTS, type StreamNews } from "./process-messages.ts";
 
 /** The parent's end of one generate: what has arrived and is not read yet, never more than the window. */

@@ -1,10 +1,9 @@
-import { type Clock, Fault, type Millis, SECOND } from "#kernel";
+import { type Clock, Fault, faultFrom, type Millis, SECOND } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
 import { SlotReferences } from "../slot-references.ts";
 import { deltaMessages } from "./delta-parts.ts";
 import { ENGINE_PROGRAM, type EngineChannel, forkEngine } from "./engine-process.ts";
-import { faultFrom } from "./fault-message.ts";
 import { ParentStream } from "./parent-stream.ts";
 import type { EngineStart, FromEngine } from "./process-messages.ts";
 

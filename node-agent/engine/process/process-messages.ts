@@ -1,9 +1,8 @@
-import { assert, type Bytes, MIB } from "#kernel";
+import { assert, type Bytes, type FaultMessage, MIB } from "#kernel";
 import type { BaseInfo, DeltaLayer, DeltaReference } from "#model";
 import type { EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
 import type { EngineOptions } from "../engine-options.ts";
 import type { RunnerLimits } from "../runner/contract.ts";
-import type { FaultMessage } from "./fault-message.ts";
 
 /** What the engine's process needs to begin. */
 export interface EngineStart {

@@ -1,10 +1,8 @@
-import { assert, type Clock, type Millis, unreachable } from "#kernel";
+import { assert, type Clock, CreditGate, faultMessage, type Millis, unreachable } from "#kernel";
 import type { Engine, SequenceSpec, Slot } from "../contract.ts";
 import { openEngine } from "../engine.ts";
 import type { Runner } from "../runner/contract.ts";
-import { CreditGate } from "./credit-gate.ts";
 import { DeltaAssembly } from "./delta-parts.ts";
-import { faultMessage } from "./fault-message.ts";
 import { NewsOutbox } from "./news-outbox.ts";
 import { type EngineStart, type FromEngine, STREAM_WINDOW_EVENTS, type ToEngine } from "./process-messages.ts";
 

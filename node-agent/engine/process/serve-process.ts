@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { assert, systemClock } from "#kernel";
-import { faultMessage } from "./fault-message.ts";
+import { assert, faultMessage, systemClock } from "#kernel";
 import { asToEngine, type EngineStart, type FromEngine } from "./process-messages.ts";
 import { EngineServer, type ServeDeps } from "./serve-engine.ts";
 
