@@ -2,7 +2,9 @@ import { benchEngine } from "./engine.ts";
 import { benchLedger } from "./ledger.ts";
 import type { Bench } from "./report.ts";
 import { benchRouter } from "./router.ts";
+import { benchScheduler } from "./scheduler.ts";
 import { benchServe } from "./serve.ts";
+import { benchTrain } from "./train.ts";
 
 export { recordReport } from "./recorder.ts";
 export { type Bench, type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
@@ -14,4 +16,6 @@ export const benches: Readonly<Record<string, Bench>> = {
   serve: benchServe,
   router: benchRouter,
   ledger: benchLedger,
+  scheduler: benchScheduler,
+  train: benchTrain,
 };

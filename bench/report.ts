@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly base?: string | undefined;
   /** PEFT folders to measure with, in the order of use; generated ones by default. */
   readonly deltas?: readonly string[] | undefined;
+  /** A Python with torch, transformers and peft, to compare training with. Default: `python3`, if it has them. */
+  readonly python?: string | undefined;
   /** Fewer turns: for a first look, not for figures to quote. */
   readonly quick?: boolean | undefined;
   /** Generated models are kept here. Default: `bench/` in the folder of the cluster's state. */

@@ -21,8 +21,9 @@ export function createDataDialogue({ takeAll, quiet }: DataDialogueOptions): Dat
   const asks = !takeAll && !quiet && process.stdin.isTTY === true;
   const terminal = asks ? createInterface({ input: process.stdin, output: process.stderr }) : undefined;
   const interrupted = new AbortController();
-  // With an open terminal, Ctrl-C comes as an event of it.
-  terminal?.once("SIGINT", () => interrupted.abort(new Fault("client_gone", "interrupted")));
+  const interrupt = () => interrupted.abort(new Fault("client_gone", "interrupted"));
+  // An open terminal makes events of Ctrl-C and of Ctrl-D; a question without an answer would wait for ever.
+  terminal?.once("SIGINT", interrupt).once("close", interrupt);
   const ask = async (question: string): Promise<boolean> => {
     try {
       const answer = await terminal!.question(`- ${question} [Y/n]: `, { signal: interrupted.signal });

@@ -69,9 +69,7 @@ function reportLines(prepared: Preparation, { base, perMillion, tokensPerSecond 
     ),
     ...(written.length === 0 ? row("file", `nothing to change: ${source} is ready as it is`) : []),
     ...written.flatMap((file) => row("wrote", `${file.path} (${file.rows} rows, ${file.tokens} tokens)`)),
-    ...(declined.length === 0
-      ? []
-      : row("left", `${declined.length} recommended changes were not made: ${declined.map(({ check }) => check).join(", ")}`)),
+    ...(declined.length === 0 ? [] : row("left", `recommended and not done: ${declined.map(({ check }) => check).join(", ")}`)),
     ...(separator === undefined ? [] : row("call", `end each prompt with ${JSON.stringify(separator)}, as these do`)),
     ...(stop === undefined ? [] : row("call", `pass stop=[${JSON.stringify(stop)}]`)),
     "",

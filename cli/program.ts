@@ -17,8 +17,10 @@ import { addPsCommand } from "./commands/ps.ts";
 import { addRouterCommand } from "./commands/router.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addSchedulerCommand } from "./commands/scheduler.ts";
+import { addSimulateCommand } from "./commands/simulate.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import { addTenantsCommand } from "./commands/tenants.ts";
+import { addTrainerCommand } from "./commands/trainer.ts";
 import { addUpCommand } from "./commands/up.ts";
 import { addUsageCommand } from "./commands/usage.ts";
 import { VERSION } from "./version.ts";
@@ -52,6 +54,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrup
     addRouterCommand,
     addSchedulerCommand,
     addNodeAgentCommand,
+    addTrainerCommand,
     addBasesCommand,
     addDeltasCommand,
     addAliasCommand,
@@ -69,6 +72,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrup
     addProjectsCommand,
     addKeysCommand,
     addDoctorCommand,
+    addSimulateCommand,
     addBenchCommand,
   ]) {
     add(program);

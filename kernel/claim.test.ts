@@ -4,7 +4,10 @@ import { type Claim, foldClaims, mergeUsage, NO_USAGE, type Usage } from "./clai
 import { asBaseDigest, asRequestId, asTenantId } from "./ids.ts";
 
 const count = fc.integer({ min: 0, max: 1_000_000 });
-const usage: fc.Arbitrary<Usage> = fc.record({ promptTokens: count, cachedTokens: count, completionTokens: count });
+const usage: fc.Arbitrary<Usage> = fc.record(
+  { promptTokens: count, cachedTokens: count, completionTokens: count, trainedTokens: fc.integer({ min: 1, max: 1_000_000 }) },
+  { requiredKeys: ["promptTokens", "cachedTokens", "completionTokens"] },
+);
 
 describe("merging usage", () => {
   it("is commutative, associative and idempotent, and never lowers anything", () => {
@@ -15,7 +18,8 @@ describe("merging usage", () => {
         expect(mergeUsage(a, a)).toEqual(a);
         expect(mergeUsage(a, NO_USAGE)).toEqual(a);
         const merged = mergeUsage(a, b);
-        for (const field of Object.keys(a) as (keyof Usage)[]) expect(merged[field]).toBeGreaterThanOrEqual(Math.max(a[field], b[field]));
+        for (const field of Object.keys(a) as (keyof Usage)[])
+          expect(merged[field]).toBeGreaterThanOrEqual(Math.max(a[field] ?? 0, b[field] ?? 0));
       }),
     );
   });

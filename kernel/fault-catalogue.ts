@@ -49,6 +49,8 @@ export const FAULTS = {
   idempotency_key_reused: kind("already_exists", 409, never, "The idempotency key was used for another request."),
   request_running: kind("aborted", 409, { kind: "after", waitMs: 500 }, "A request with this idempotency key is still being answered."),
   version_conflict: kind("aborted", 409, atOnce, "Someone else changed the record first."),
+  job_not_running: kind("failed_precondition", 409, never, "The fine-tuning job is not in a state in which this can be done."),
+  lease_lost: kind("aborted", 409, never, "Somebody else works on the job by now, or its lease ran out: forget it."),
   // Model files
   file_missing: kind("not_found", 404, never, "A file that the folder must have is not there."),
   file_malformed: kind(
@@ -82,6 +84,12 @@ export const FAULTS = {
   node_lost: kind("unavailable", 503, otherNode, "The node went away in the middle of the work."),
   node_draining: kind("unavailable", 503, otherNode, "The node takes no new work."),
   engine_lost: kind("unavailable", 503, otherNode, "The engine's process ended; it is being started again."),
+  trainer_lost: kind(
+    "unavailable",
+    503,
+    { kind: "after", waitMs: 1000 },
+    "The trainer's process ended; training goes on from its last checkpoint.",
+  ),
   delta_unavailable: kind(
     "unavailable",
     503,

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { Millis, Usage } from "#kernel";
+import type { Millis, Tokens, Usage } from "#kernel";
 import type { LedgerEvents } from "./ledger/index.ts";
 
 /** Where a delta stood when its request came, in the words of the metrics. */
@@ -12,6 +12,8 @@ export interface RouterMetrics {
   nextToken(waitMs: Millis): void;
   placementDecided(reason: string): void;
   tokensServed(base: string, usage: Usage): void;
+  /** A fine-tuning job has ended; what it is charged. */
+  tokensTrained(base: string, trained: Tokens): void;
   /** A request was let in, and how, or not, and why. */
   admissionEnded(outcome: string): void;
   /** A request has got its node. */
@@ -62,7 +64,7 @@ export function createRouterMetrics(registry: Registry, gauges: RouterGauges): R
   });
   const tokens = new Counter({
     name: "deltaplane_tokens_total",
-    help: "Tokens served. Not the bill: that is the ledger.",
+    help: "Tokens served and trained. Not the bill: that is the ledger.",
     labelNames: ["base", "kind"],
     registers,
   });
@@ -97,6 +99,7 @@ export function createRouterMetrics(registry: Registry, gauges: RouterGauges): R
       tokens.inc({ base, kind: "cached" }, usage.cachedTokens);
       tokens.inc({ base, kind: "completion" }, usage.completionTokens);
     },
+    tokensTrained: (base, trained) => tokens.inc({ base, kind: "training" }, trained),
     admissionEnded(outcome) {
       admission.inc({ outcome });
       if (outcome === "budget_spent") budgetRejections.inc();

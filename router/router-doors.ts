@@ -1,6 +1,4 @@
-import { join } from "node:path";
 import { type Millis, parseAddress } from "#kernel";
-import { startTenantFiles } from "./files/index.ts";
 import { startAdminDoor, startGrpcDoor } from "./grpc/index.ts";
 import { startHttpServer } from "./http/index.ts";
 import { removeModel } from "./models/index.ts";
@@ -27,7 +25,10 @@ export async function openDoors(
   const { core, models, access, ledger, prices, keyUses, cluster } = parts;
   const { journal, meters } = deps.store;
   const guard = { authenticate: core.authenticate, access, clusterKey: options.clusterKey };
-  const grpc = started.use(await startGrpcDoor({ ...models, ...guard, core, ledger, prices, journal }, { listen: options.grpcListen }));
+  const { files: tenantFiles, fineTuning } = parts;
+  const grpc = started.use(
+    await startGrpcDoor({ ...models, ...guard, core, ledger, prices, journal, tenantFiles, fineTuning }, { listen: options.grpcListen }),
+  );
   const adminDeps = {
     ...{ ...models, ...guard, cluster, keyUses, meters, journal, randomSecret: deps.randomSecret },
     requestsRunning: () => parts.slots.running,
@@ -36,7 +37,7 @@ export async function openDoors(
   };
   const { adminListen, httpListen } = options;
   const admin = adminListen === undefined ? undefined : started.use(await startAdminDoor(adminDeps, { listen: adminListen }));
-  const http = httpListen === undefined ? undefined : await openHttp(deps, options, started, parts, httpListen);
+  const http = httpListen === undefined ? undefined : await openHttp(deps, started, parts, httpListen);
   return {
     ...{ grpcPort: grpc.port, adminPort: admin?.port, httpPort: http?.port },
     setServing() {
@@ -49,15 +50,14 @@ export async function openDoors(
   };
 }
 
-async function openHttp(deps: RouterDeps, options: RouterOptions, started: AsyncDisposableStack, parts: RouterParts, listen: string) {
+async function openHttp(deps: RouterDeps, started: AsyncDisposableStack, parts: RouterParts, listen: string) {
   const { clock, log, random } = deps;
-  const { core, models, ledger, prices } = parts;
-  const files = started.use(
-    await startTenantFiles(
-      { ...deps, catalog: models.catalog },
-      { directory: join(options.dataDirectory, "files"), ...(options.fileLimits && { limits: options.fileLimits }) },
+  const { core, models, ledger, prices, files, fineTuning } = parts;
+  const remove = (principal: Parameters<typeof removeModel>[1], name: string) => removeModel(models, principal, name);
+  return started.use(
+    await startHttpServer(
+      { core, files, fineTuning, view: models.catalog.view, clock, random, log, ledger, prices, removeModel: remove },
+      parseAddress(listen),
     ),
   );
-  const remove = (principal: Parameters<typeof removeModel>[1], name: string) => removeModel(models, principal, name);
-  return started.use(await startHttpServer({ core, files, clock, random, log, ledger, prices, removeModel: remove }, parseAddress(listen)));
 }

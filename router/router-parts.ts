@@ -1,9 +1,21 @@
 import { join } from "node:path";
-import { type ClaimOutbox, type Clock, deadlineSignal, type Log, type Millis, SECOND, type Snapshot, startClaimOutbox } from "#kernel";
+import {
+  type ClaimOutbox,
+  type Clock,
+  deadlineSignal,
+  type Log,
+  type Millis,
+  SECOND,
+  type Snapshot,
+  startClaimOutbox,
+  type Tokens,
+} from "#kernel";
 import { Idempotency, Limits, REQUEST_MS_MAX, REQUEST_SLOT_LIMITS, RequestSlots } from "./admission/index.ts";
 import { openDeltaFiles } from "./blobs/index.ts";
 import { BaseDirectory, type Catalog, startCatalog } from "./catalog/index.ts";
 import type { InferenceCore } from "./contract.ts";
+import { startTenantFiles, type TenantFiles } from "./files/index.ts";
+import { type FineTuning, openFineTuning } from "./fine-tuning/index.ts";
 import { createInferenceCore, Dispatcher } from "./generation/index.ts";
 import { Access, KeyUses } from "./keys/index.ts";
 import { createLedger, type Ledger, startNodeHours } from "./ledger/index.ts";
@@ -28,6 +40,8 @@ export interface RouterParts {
   readonly ledger: Ledger;
   readonly prices: PriceLookup;
   readonly outbox: ClaimOutbox;
+  readonly files: TenantFiles;
+  readonly fineTuning: FineTuning;
 }
 
 /** What an earlier life left is posted in milliseconds; a store that takes longer is away, and nobody waits for it. */
@@ -72,13 +86,25 @@ export async function openParts(
   const ready = () => life.serving() && hasReadyNode(cluster.snapshot);
   const admission = { names, access, slots, limits, idempotency };
   const core = createInferenceCore({ ...admission, clock, log, random, dispatcher, outbox, metrics, ready });
-  const files = await openDeltaFiles(deps, {
+  const deltaFiles = await openDeltaFiles(deps, {
     directory: join(options.dataDirectory, "deltas"),
     ...(options.deltaFileLimits && { limits: options.deltaFileLimits }),
   });
-  const models = { clock, log, catalog, names, files, dispatcher, snapshot, stopping: life.stopping };
+  const models = { clock, log, catalog, names, files: deltaFiles, dispatcher, snapshot, stopping: life.stopping };
+  const files = started.use(await openTenantFiles(deps, options, catalog));
+  const onTrained = (base: string, tokens: Tokens) => metrics.tokensTrained(base, tokens);
+  const fineTuning = await openFineTuning(
+    { ...deps, models, files, prices, outbox, onTrained },
+    { dataDirectory: options.dataDirectory, ...(options.jobLimits && { limits: options.jobLimits }) },
+  );
   await postRecovered(clock, log, outbox);
-  return { core, models, cluster, snapshot, dispatcher, access, keyUses, slots, limits, idempotency, ledger, prices, outbox };
+  const books = { ledger, prices, outbox };
+  return { core, models, cluster, snapshot, dispatcher, access, keyUses, slots, limits, idempotency, ...books, files, fineTuning };
+}
+
+function openTenantFiles(deps: RouterDeps, options: RouterOptions, catalog: Catalog): Promise<TenantFiles> {
+  const limits = options.fileLimits;
+  return startTenantFiles({ ...deps, catalog }, { directory: join(options.dataDirectory, "files"), ...(limits && { limits }) });
 }
 
 /** The ledger, and what carries this router's own claims there. */

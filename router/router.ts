@@ -7,6 +7,7 @@ import type { QueueLimits, RequestSlotLimits } from "./admission/index.ts";
 import type { DeltaFileLimits } from "./blobs/index.ts";
 import type { InferenceCore } from "./contract.ts";
 import type { FileLimits } from "./files/index.ts";
+import type { JobLimits } from "./fine-tuning/index.ts";
 import { keepKeyUses, type RandomSecret } from "./keys/index.ts";
 import type { Ledger } from "./ledger/index.ts";
 import { keepDesiredState } from "./models/index.ts";
@@ -49,6 +50,7 @@ export interface RouterOptions {
   readonly queueLimits?: QueueLimits;
   readonly deltaFileLimits?: DeltaFileLimits;
   readonly fileLimits?: FileLimits;
+  readonly jobLimits?: JobLimits;
   /** How long running streams may go on after a drain has begun. */
   readonly drainMs?: Millis;
   /** Of the program, for `GetCluster`. */
@@ -64,6 +66,8 @@ export interface RunningRouter extends AsyncDisposable {
   readonly core: InferenceCore;
   /** The cluster as this router last heard of it. */
   snapshot(): Snapshot;
+  /** Whether a trainer has something to do. */
+  jobsWaiting(): boolean;
   /** Not ready → no new requests → running streams end, or are cut after `drainMs` → claims delivered → closed. Idempotent. */
   drain(): Promise<void>;
 }
@@ -103,7 +107,8 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
     return drained;
   };
   const { grpcPort, adminPort, httpPort } = doors;
-  return { grpcPort, adminPort, httpPort, core, snapshot, drain, [Symbol.asyncDispose]: drain };
+  const jobsWaiting = () => parts.fineTuning.jobs.waiting();
+  return { grpcPort, adminPort, httpPort, core, snapshot, jobsWaiting, drain, [Symbol.asyncDispose]: drain };
 }
 
 /** Waits for streams that were cut to write what they came to, and to give back what they had taken. */

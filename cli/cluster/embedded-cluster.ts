@@ -8,8 +8,9 @@ import type { ComponentDeps } from "../component.ts";
 import { VERSION } from "../version.ts";
 import type { Home } from "./home.ts";
 import { startMetricsServer } from "./metrics-server.ts";
-import { type NodeProcess, startNodeProcess } from "./node-process.ts";
+import { type NodeProcess, type NodeProcessOptions, startNodeProcess } from "./node-process.ts";
 import { openStore } from "./store.ts";
+import { startTrainerProcess, type TrainerProcess } from "./trainer-process.ts";
 
 export interface EmbeddedClusterOptions {
   readonly nodeCount: number;
@@ -35,6 +36,7 @@ export interface EmbeddedCluster extends AsyncDisposable {
   readonly metrics: string;
   readonly adminKey: string;
   readonly nodes: readonly NodeProcess[];
+  readonly trainer: TrainerProcess;
 }
 
 const HOST = "127.0.0.1";
@@ -73,6 +75,7 @@ export async function startEmbeddedCluster(
   const nodes = Array.from({ length: options.nodeCount }, (_, index) =>
     parts.use(startNodeProcess(deps, nodeOptions(`node-${index + 1}`, home, options, schedulers[0]!, router, metrics.port, index))),
   );
+  const trainer = parts.use(startTrainerProcess(deps, home, router));
   await nodesReady(deps, router, nodes, options, home, signal);
 
   const cluster = {
@@ -85,7 +88,7 @@ export async function startEmbeddedCluster(
   home.announce({ pid: process.pid, ...cluster });
   parts.defer(() => home.withdraw());
   const owned = parts.move();
-  return { ...cluster, adminKey, nodes, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...cluster, adminKey, nodes, trainer, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 function nodeOptions(
@@ -96,7 +99,7 @@ function nodeOptions(
   router: RunningRouter,
   metricsPort: number,
   index: number,
-) {
+): NodeProcessOptions {
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.nodeCount));
   const nodeMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1 + index;
   const args = () => [
@@ -105,7 +108,7 @@ function nodeOptions(
     ...["--scheduler", scheduler, "--router", `${HOST}:${router.grpcPort}`, "--threads", String(threads)],
     ...(options.bases.length > 0 ? ["--base", ...options.bases.map((base) => `${base.name}=${base.directory}`)] : []),
   ];
-  return { id, args, logFile: join(home.directory, "logs", `${id}.log`) };
+  return { id, component: "node-agent", args, logFile: join(home.directory, "logs", `${id}.log`) };
 }
 
 /** Waits until the router has heard of every node ready with every base: from then on requests are served. */

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import { type Clock, MINUTE, type Millis } from "#kernel";
 
-/** A node agent in a process of its own, started again when it ends by itself. */
+/** A part of the cluster in a process of its own, started again when it ends by itself. */
 export interface NodeProcess extends AsyncDisposable {
   readonly id: string;
   /** Changes with every start; undefined between two. */
@@ -13,7 +13,9 @@ export interface NodeProcess extends AsyncDisposable {
 
 export interface NodeProcessOptions {
   readonly id: string;
-  /** Of `deltaplane node-agent`. */
+  /** `deltaplane node-agent` or `deltaplane trainer`. */
+  readonly component: "node-agent" | "trainer";
+  /** Of the component. */
   readonly args: () => readonly string[];
   readonly logFile: string;
 }
@@ -33,7 +35,7 @@ export function startNodeProcess(deps: { readonly clock: Clock; readonly log: Lo
     let backoffMs = BACKOFF_MS_MIN;
     while (!stopping.signal.aborted) {
       const startedAt = deps.clock.monotonic();
-      child = fork(join(import.meta.dirname, "../main.ts"), ["node-agent", ...options.args()], {
+      child = fork(join(import.meta.dirname, "../main.ts"), [options.component, ...options.args()], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
       });
       child.stdout?.pipe(logs, { end: false });
@@ -45,7 +47,7 @@ export function startNodeProcess(deps: { readonly clock: Clock; readonly log: Lo
       child = undefined;
       if (stopping.signal.aborted) return;
       if (deps.clock.monotonic() - startedAt > MINUTE) backoffMs = BACKOFF_MS_MIN;
-      deps.log.warn({ node: options.id, ended, log: options.logFile }, `node ended, starting it again in ${backoffMs} ms`);
+      deps.log.warn({ id: options.id, ended, log: options.logFile }, `${options.component} ended, starting it again in ${backoffMs} ms`);
       await deps.clock.after(backoffMs, stopping.signal).catch(() => undefined);
       backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
     }

@@ -5,6 +5,7 @@ import { AdminServiceService, BillingServiceService } from "#proto";
 import {
   type BookPart,
   bookPartsFromMessages,
+  isLedgerBook,
   type PriceRecord,
   parsePriceList,
   RECORD_SHAPES,
@@ -62,7 +63,8 @@ async function verifyStore(state: string, book: string, output: OutputFormat): P
     prices.set(price.data.version, price.data);
   }
   const parts = async function* () {
-    for (const name of book === "" ? await journal.books() : [book]) yield* readBook({ journal, clock: systemClock }, name);
+    for (const name of book === "" ? (await journal.books()).filter(isLedgerBook) : [book])
+      yield* readBook({ journal, clock: systemClock }, name);
   };
   await verify({ parts: parts(), prices }, output);
 }

@@ -28,20 +28,21 @@ export function addCostsCommand(program: Command): void {
           { title: "day", value: (row) => row.day },
           { title: "model", value: (row) => row.model },
           { title: "requests", value: (row) => row.requests, align: "right" },
-          { title: "tokens", value: (row) => row.promptTokens + row.completionTokens, align: "right" },
+          { title: "tokens", value: (row) => row.promptTokens + row.completionTokens + row.trainedTokens, align: "right" },
           { title: "usd", value: (row) => row.amountUsd, align: "right" },
         ]);
       }),
     );
 }
 
-type CostRow = Pick<UsageRow, "day" | "model" | "requests" | "promptTokens" | "completionTokens" | "amountUsd">;
+type CostRow = Pick<UsageRow, "day" | "model" | "requests" | "promptTokens" | "completionTokens" | "trainedTokens" | "amountUsd">;
 
 function total(rows: readonly UsageRow[]): CostRow {
   const sum = (value: (row: UsageRow) => number) => rows.reduce((all, row) => all + value(row), 0);
   return {
     ...{ day: "total", model: "", requests: sum((row) => row.requests), promptTokens: sum((row) => row.promptTokens) },
     completionTokens: sum((row) => row.completionTokens),
+    trainedTokens: sum((row) => row.trainedTokens),
     amountUsd: formatUsd(rows.reduce((all, row) => all + parseUsd(row.amountUsd, "amount_usd"), 0n)),
   };
 }

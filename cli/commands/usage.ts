@@ -22,6 +22,7 @@ const SUMS: readonly Column<UsageRow>[] = [
   { title: "prompt tokens", value: (row) => row.promptTokens, align: "right" },
   { title: "cached tokens", value: (row) => row.cachedTokens, align: "right" },
   { title: "completion tokens", value: (row) => row.completionTokens, align: "right" },
+  { title: "trained tokens", value: (row) => row.trainedTokens, align: "right" },
   { title: "usd", value: (row) => row.amountUsd, align: "right" },
 ];
 

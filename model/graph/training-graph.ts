@@ -1,6 +1,6 @@
 import { assert } from "#kernel";
 import type { LinearSite } from "../base.ts";
-import type { Checkpoint } from "../checkpoint/contract.ts";
+import type { Checkpoint, TensorLocation } from "../checkpoint/contract.ts";
 import { ACTIVATIONS } from "./activations.ts";
 import { FAMILIES, type Family } from "./family.ts";
 import { GraphBuilder, type Value } from "./graph-builder.ts";
@@ -19,6 +19,8 @@ export const TRAINING_VALUES = {
   weights: "weights",
   /** float32 []: the sum of weight × negative log-likelihood. */
   loss: "loss",
+  /** float32 [w]: the negative log-likelihood of each target. */
+  losses: "losses",
   /** float32 []: how many targets were the most likely token. */
   hits: "hits",
 } as const;
@@ -51,33 +53,40 @@ export interface TrainingGraph {
   readonly graph: GraphBuilder;
   readonly loss: Value;
   readonly parameters: readonly Parameter[];
-  /** Of the frozen constants. */
+  /**
+   * What stays as it is, inputs of the graph like the parameters: the runtime reads inputs in place, while it would keep
+   * constants three times, as read, as copied and as packed for the way back.
+   */
+  readonly frozen: ReadonlyMap<string, TensorLocation>;
+  /** Of computed constants. */
   readWeights(): Promise<readonly WeightData[]>;
 }
 
 /** Builds the forward pass and the loss over whole texts: no cache, and logits only where something is learned. */
 export function buildTrainingGraph(checkpoint: Checkpoint, trainable: Trainable): TrainingGraph {
   const graph = new GraphBuilder();
-  const weights = new WeightPlan(checkpoint, graph);
-  const forward = new Forward(checkpoint, graph, weights, trainable);
+  const constants = new WeightPlan(checkpoint, graph);
+  const forward = new Forward(checkpoint, graph, constants, trainable);
   const loss = forward.build();
-  return { graph, loss, parameters: [...forward.parameters.values()], readWeights: () => weights.read() };
+  const { frozen } = forward;
+  return { graph, loss, parameters: [...forward.parameters.values()], frozen, readWeights: () => constants.read() };
 }
 
 class Forward {
   readonly parameters = new Map<string, Parameter>();
+  readonly frozen = new Map<string, TensorLocation>();
   readonly #checkpoint: Checkpoint;
   readonly #family: Family;
   readonly #graph: GraphBuilder;
-  readonly #frozen: WeightPlan;
+  readonly #constants: WeightPlan;
   readonly #full: boolean;
   readonly #sites: ReadonlyMap<string, DeltaSite>;
 
-  constructor(checkpoint: Checkpoint, graph: GraphBuilder, frozen: WeightPlan, trainable: Trainable) {
+  constructor(checkpoint: Checkpoint, graph: GraphBuilder, constants: WeightPlan, trainable: Trainable) {
     this.#checkpoint = checkpoint;
     this.#family = FAMILIES[checkpoint.config.architecture];
     this.#graph = graph;
-    this.#frozen = frozen;
+    this.#constants = constants;
     this.#full = trainable.kind === "full";
     this.#sites = new Map(trainable.kind === "delta" ? trainable.sites.map((site) => [site.linear.module, site]) : []);
   }
@@ -113,6 +122,7 @@ class Forward {
     const likeliest = graph.op("ArgMax", [logits], { axis: -1n, keepdims: 0n });
     const hit = graph.op("Cast", [graph.op("Equal", [likeliest, targets])], { to: 1n });
     graph.output(TRAINING_VALUES.loss, loss, "float32", []);
+    graph.output(TRAINING_VALUES.losses, losses!, "float32", ["wanted"]);
     graph.output(TRAINING_VALUES.hits, graph.op("ReduceSum", [hit], { keepdims: 0n }), "float32", []);
     return loss;
   }
@@ -204,7 +214,7 @@ class Forward {
     if (!rope) return (heads) => heads;
     const { cosines, sines } = createRopeTable(rope, headSize, contextTokensMax);
     const shape = [contextTokensMax, headSize / 2];
-    const tables = [this.#frozen.computed("rope.cosines", shape, cosines), this.#frozen.computed("rope.sines", shape, sines)];
+    const tables = [this.#constants.computed("rope.cosines", shape, cosines), this.#constants.computed("rope.sines", shape, sines)];
     // One number: where the first token stands.
     return (heads) => this.#graph.fused("RotaryEmbedding", [heads, this.#graph.integers([0]), ...tables]);
   }
@@ -215,7 +225,7 @@ class Forward {
     const outIn = this.#family.weightOrder === "out_in";
     const product = outIn ? this.#graph.fused("FusedMatMul", [x, weight], { transB: 1n }) : this.#graph.op("MatMul", [x, weight]);
     const changed = this.#changed(module, x, product);
-    return this.#frozen.has(`${module}.bias`) ? this.#graph.op("Add", [changed, this.#weight(`${module}.bias`)]) : changed;
+    return this.#constants.has(`${module}.bias`) ? this.#graph.op("Add", [changed, this.#weight(`${module}.bias`)]) : changed;
   }
 
   /** `product` with what the linear's trained delta adds, if it has one. */
@@ -229,11 +239,15 @@ class Forward {
     return this.#graph.op("Gemm", [ranks, b, product], { transB: 1n, alpha: site.scale });
   }
 
-  /** A tensor of the checkpoint: a constant, or a parameter where everything is learned. */
+  /** A tensor of the checkpoint: a parameter where everything is learned. */
   #weight(name: string): Value {
-    if (!this.#full) return this.#frozen.stored(name);
     const tensor = this.#checkpoint.tensors.get(name);
     assert(tensor, `an opened checkpoint has all tensors of its architecture, but not ${name}`);
+    if (!this.#full) {
+      if (!this.frozen.has(name)) this.#graph.input(name, "float32", tensor.shape);
+      this.frozen.set(name, tensor);
+      return name;
+    }
     return this.#parameter(name, tensor.shape, { kind: "stored" });
   }
 

@@ -30,9 +30,7 @@ export function deltaSites(base: BaseInfo, settings: DeltaSettings): DeltaSite[]
     throw invalid("targets", `${base.name} has no linear ${target}; it has ${linearNames(base).join(", ")}`);
   }
   const scale = alpha / (rankStabilised ? Math.sqrt(rank) : rank);
-  return base.linears
-    .filter(({ module }) => targets.some((target) => means(target)(module)))
-    .map((linear) => ({ linear, rank, scale }));
+  return base.linears.filter(({ module }) => targets.some((target) => means(target)(module))).map((linear) => ({ linear, rank, scale }));
 }
 
 /**

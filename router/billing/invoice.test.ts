@@ -76,8 +76,8 @@ test("whatever was used: the total is what the ledger charged for the month's re
   const request = fc.record({
     at: fc.integer({ min: Date.UTC(2026, 9, 30), max: Date.UTC(2026, 11, 2) }),
     usage: fc
-      .tuple(fc.nat(5000), fc.nat(5000), fc.nat(5000))
-      .map(([prompt, cached, completion]) => [prompt, Math.min(prompt, cached), completion] as const),
+      .tuple(fc.nat(5000), fc.nat(5000), fc.nat(5000), fc.constantFrom(0, 0, 70_000))
+      .map(([prompt, cached, completion, trained]) => [prompt, Math.min(prompt, cached), completion, trained] as const),
     more: fc.nat(300),
     base: fc.constantFrom("demo-base", "big-base"),
     model: fc.constantFrom("acme/bot", "acme/other", "ft:demo-base:acme:bot:0123abcd"),
@@ -91,10 +91,10 @@ test("whatever was used: the total is what the ledger charged for the month's re
     fc.asyncProperty(fc.array(request, { maxLength: 12 }), fc.array(correction, { maxLength: 4 }), async (requests, corrections) => {
       await using books = await openBooks();
       for (const [index, { at, usage, more, ...rest }] of requests.entries()) {
-        const [prompt, cached, completion] = usage;
+        const [prompt, cached, completion, trained] = usage;
         const first = claimOf(`r${index}`, { ...rest, at, usage, outcome: "running" });
         await books.ledger.post([first]);
-        await books.ledger.post([claimOf(`r${index}`, { ...rest, at, usage: [prompt, cached, completion + more] }), first]);
+        await books.ledger.post([claimOf(`r${index}`, { ...rest, at, usage: [prompt, cached, completion + more, trained] }), first]);
       }
       for (const [index, { at, amount }] of corrections.entries()) {
         if (amount === 0n) continue;

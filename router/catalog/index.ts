@@ -1,5 +1,6 @@
 export { BaseDirectory, type KnownBase } from "./base-directory.ts";
 export { type Catalog, startCatalog } from "./catalog.ts";
+export { isJobOver } from "./job-shape.ts";
 export { aliasName, deltaName } from "./model-name.ts";
 export {
   type AliasRecord,
@@ -7,6 +8,7 @@ export {
   DEFAULT_PROJECT,
   type DeltaRecord,
   type FileRecord,
+  type JobRecord,
   type KeyRecord,
   type PriceRecord,
   type ProjectRecord,

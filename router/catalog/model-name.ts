@@ -3,14 +3,16 @@ import type { DeltaDigest, TenantId } from "#kernel";
 /** How many digits of its digest a delta's name carries: enough to tell a tenant's versions of one suffix apart. */
 const ID_DIGITS = 8;
 
-/** The one full name of a delta: `ft:<base>:<tenant>:<suffix>:<id>`. */
+/** The one full name of a delta: `ft:<base>:<tenant>:<suffix>:<id>`, and `:ckpt-step-<n>` behind it for a checkpoint of a job. */
 export function deltaName(delta: {
   readonly baseName: string;
   readonly tenantId: TenantId;
   readonly suffix: string;
   readonly digest: DeltaDigest;
+  readonly checkpointStep?: number;
 }): string {
-  return `ft:${delta.baseName}:${delta.tenantId}:${delta.suffix}:${delta.digest.slice(0, ID_DIGITS)}`;
+  const name = `ft:${delta.baseName}:${delta.tenantId}:${delta.suffix}:${delta.digest.slice(0, ID_DIGITS)}`;
+  return delta.checkpointStep === undefined ? name : `${name}:ckpt-step-${delta.checkpointStep}`;
 }
 
 /** What clients call an alias, and the id of its record: `<tenant>/<name>`. */

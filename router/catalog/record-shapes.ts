@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { asBaseDigest, asDeltaDigest, asKeyId, asProjectId, asTenantId, DIGEST_PATTERN, NAME_PATTERN } from "#kernel";
+import { job } from "./job-shape.ts";
 
 /**
  * What the store holds for the router, by kind. A record is read through its shape, so that a value that some other
@@ -95,6 +96,8 @@ const base = z.object({
 });
 
 const delta = z.object({
+  /** Of a checkpoint: after how many steps; part of its name. */
+  checkpointStep: count.min(1).exactOptional(),
   digest: deltaDigest,
   tenantId,
   baseDigest,
@@ -133,7 +136,7 @@ const file = z.object({
   expiresAt: instant.exactOptional(),
 });
 
-export const RECORD_SHAPES = { tenant, project, key, use, base, delta, alias, price, file } as const;
+export const RECORD_SHAPES = { tenant, project, key, use, base, delta, alias, price, file, job } as const;
 
 export type RecordKind = keyof typeof RECORD_SHAPES;
 export type RecordOf<K extends RecordKind> = Readonly<z.output<(typeof RECORD_SHAPES)[K]>>;
@@ -141,6 +144,7 @@ export type TenantRecord = RecordOf<"tenant">;
 export type ProjectRecord = RecordOf<"project">;
 export type PriceRecord = RecordOf<"price">;
 export type FileRecord = RecordOf<"file">;
+export type JobRecord = RecordOf<"job">;
 export type KeyRecord = RecordOf<"key">;
 export type BaseRecord = RecordOf<"base">;
 export type DeltaRecord = RecordOf<"delta">;

@@ -12,7 +12,7 @@ interface Entry {
 export type Applied = { readonly kind: "applied" } | { readonly kind: "ignored" } | { readonly kind: "malformed"; readonly why: string };
 
 /** Kinds whose records belong to a tenant. */
-export type OwnedKind = "project" | "key" | "delta" | "alias" | "file";
+export type OwnedKind = "project" | "key" | "delta" | "alias" | "file" | "job";
 
 /** Told of a record that came, changed or went, when the view shows it so. */
 export type ChangeListener = (kind: RecordKind, id: string) => void;

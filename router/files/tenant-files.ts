@@ -1,5 +1,5 @@
 import { type Bytes, type Clock, every, Fault, type Log, MINUTE, type Millis, toFault } from "#kernel";
-import { type Catalog, DEFAULT_PROJECT, type FileRecord } from "../catalog/index.ts";
+import { type Catalog, DEFAULT_PROJECT, type FileRecord, isJobOver } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
 import type { RandomSecret } from "../keys/index.ts";
 import { type FileBytes, openFileBytes } from "./file-bytes.ts";
@@ -31,7 +31,7 @@ export interface TenantFiles extends AsyncDisposable {
   get(principal: Principal, id: string): FileRecord;
   /** @throws Fault resource_unknown, checksum_mismatch */
   read(file: FileRecord, signal: AbortSignal): AsyncGenerator<Uint8Array>;
-  /** @throws Fault resource_unknown */
+  /** @throws Fault resource_unknown, resource_in_use while a fine-tuning job that is not over needs it */
   remove(principal: Principal, id: string): Promise<void>;
 }
 
@@ -85,6 +85,7 @@ export async function startTenantFiles(deps: TenantFilesDeps, options: TenantFil
     read: (file, signal) => bytes.read(file, signal),
     async remove(principal, id) {
       const file = get(principal, id);
+      checkUnused(catalog, file);
       if (!(await catalog.remove("file", id))) throw unknownFile(id);
       await bytes.remove(file);
     },
@@ -93,6 +94,13 @@ export async function startTenantFiles(deps: TenantFilesDeps, options: TenantFil
       await swept;
     },
   };
+}
+
+function checkUnused({ view }: Catalog, { id, tenantId }: FileRecord): void {
+  for (const job of view.of("job", tenantId)) {
+    if (isJobOver(job) || (job.trainingFile !== id && job.validationFile !== id)) continue;
+    throw new Fault("resource_in_use", `the job ${job.id} needs the file ${id}`, { detail: { resource: id } });
+  }
 }
 
 async function removeExpired({ catalog, clock }: TenantFilesDeps, bytes: FileBytes): Promise<void> {

@@ -47,7 +47,15 @@ describe("usage", () => {
     const { rows } = await service.handlers.getUsage({ ...USAGE, by }, service.as(OPERATOR));
     expect(rows).toContainEqual({
       ...{ tenantId: "acme", projectId: "shop", keyId: "00000000000000aa", model: "acme/bot", base: "demo-base", priceVersion: 2 },
-      ...{ day: "2026-11-22", startMs: Date.UTC(2026, 10, 22), requests: 1, promptTokens: 10, cachedTokens: 0, completionTokens: 0 },
+      ...{
+        day: "2026-11-22",
+        startMs: Date.UTC(2026, 10, 22),
+        requests: 1,
+        promptTokens: 10,
+        cachedTokens: 0,
+        completionTokens: 0,
+        trainedTokens: 0,
+      },
       amountUsd: "0.000003",
     });
     expect(rows).toHaveLength(6);

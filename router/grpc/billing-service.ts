@@ -5,7 +5,7 @@ import { bookPartToMessage, readBook, readInvoice, revenueReport, startOf } from
 import type { Catalog } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
 import { tenantFor } from "../keys/index.ts";
-import type { Ledger } from "../ledger/index.ts";
+import { isLedgerBook, type Ledger } from "../ledger/index.ts";
 import type { PriceLookup } from "../prices/index.ts";
 import { dimensionsFromMessage, exporterFromMessage, invoiceToMessage, revenueToMessage, usageRowToMessage } from "./billing-messages.ts";
 import type { GuardedHandlers } from "./guard.ts";
@@ -61,7 +61,7 @@ export function billingHandlers(deps: BillingServiceDeps): GuardedHandlers<typeo
     },
 
     async *readJournal({ book }, { signal }) {
-      const books = book === "" ? await journal.books() : [book];
+      const books = book === "" ? (await journal.books()).filter(isLedgerBook) : [book];
       for (const name of books) {
         for await (const part of readBook({ journal, clock }, name)) {
           signal.throwIfAborted();

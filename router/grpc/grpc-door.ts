@@ -1,13 +1,23 @@
-import { BillingServiceService, InferenceServiceService, ModelServiceService, type RunningGrpcServer, startGrpcServer } from "#proto";
+import {
+  BillingServiceService,
+  FineTuningServiceService,
+  InferenceServiceService,
+  ModelServiceService,
+  type RunningGrpcServer,
+  startGrpcServer,
+  TrainingServiceService,
+} from "#proto";
 import { type BillingServiceDeps, billingHandlers } from "./billing-service.ts";
+import { type FineTuningServiceDeps, fineTuningHandlers } from "./fine-tuning-service.ts";
 import { inferenceHandlers } from "./inference-service.ts";
 import { type ModelServiceDeps, modelHandlers } from "./model-service.ts";
 import { type ServedDeps, served } from "./served.ts";
+import { trainingHandlers } from "./training-service.ts";
 
-export interface GrpcDoorDeps extends ModelServiceDeps, BillingServiceDeps, ServedDeps {}
+export interface GrpcDoorDeps extends ModelServiceDeps, BillingServiceDeps, FineTuningServiceDeps, ServedDeps {}
 
 /** What server reflection describes, below `proto/`. */
-const REFLECTED = ["inference", "model", "billing"].map((name) => `deltaplane/v1/${name}.proto`);
+const REFLECTED = ["inference", "model", "fine_tuning", "billing"].map((name) => `deltaplane/v1/${name}.proto`);
 
 /** Opens the customers' gRPC door. */
 export function startGrpcDoor(deps: GrpcDoorDeps, options: { readonly listen: string }): Promise<RunningGrpcServer> {
@@ -20,6 +30,8 @@ export function startGrpcDoor(deps: GrpcDoorDeps, options: { readonly listen: st
       served({ ...deps, access: undefined }, InferenceServiceService, inferenceHandlers(deps.core)),
       served(deps, ModelServiceService, modelHandlers(deps)),
       served(deps, BillingServiceService, billingHandlers(deps)),
+      served(deps, FineTuningServiceService, fineTuningHandlers(deps)),
+      served(deps, TrainingServiceService, trainingHandlers(deps)),
     ],
   });
 }

@@ -9,13 +9,14 @@ import { guardRoutes } from "./access.ts";
 import { chatCompletions } from "./chat-completions.ts";
 import { completions } from "./completions.ts";
 import { addFileRoutes } from "./file-routes.ts";
+import { addFineTuningRoutes, type FineTuningRouteDeps } from "./fine-tuning-routes.ts";
 import { addInferenceRoute } from "./inference-route.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { addModelRoutes, type ModelRouteDeps } from "./model-routes.ts";
 import { answerNoHttp, answerRefusals, answerUnroutable } from "./refusals.ts";
 import { addUsageRoutes, type UsageRouteDeps } from "./usage-routes.ts";
 
-export interface HttpServerDeps extends ModelRouteDeps, UsageRouteDeps {
+export interface HttpServerDeps extends ModelRouteDeps, UsageRouteDeps, FineTuningRouteDeps {
   readonly core: InferenceCore;
   readonly files: TenantFiles;
   readonly clock: Clock;
@@ -80,6 +81,7 @@ function addRoutes(server: FastifyInstance, deps: HttpServerDeps): void {
   addInferenceRoute(server, deps, chatCompletions);
   addModelRoutes(server, deps);
   addFileRoutes(server, deps);
+  addFineTuningRoutes(server, deps);
   addUsageRoutes(server, deps);
 }
 

@@ -32,6 +32,15 @@ export const HTTP_ROUTES = [
   { method: "DELETE", path: "/v1/files/:id", scope: "train" },
   { method: "GET", path: "/v1/files/:id/content", scope: "train" },
 
+  { method: "POST", path: "/v1/fine_tuning/jobs", scope: "train" },
+  { method: "GET", path: "/v1/fine_tuning/jobs", scope: "train" },
+  { method: "GET", path: "/v1/fine_tuning/jobs/:id", scope: "train" },
+  { method: "POST", path: "/v1/fine_tuning/jobs/:id/cancel", scope: "train" },
+  { method: "POST", path: "/v1/fine_tuning/jobs/:id/pause", scope: "train" },
+  { method: "POST", path: "/v1/fine_tuning/jobs/:id/resume", scope: "train" },
+  { method: "GET", path: "/v1/fine_tuning/jobs/:id/events", scope: "train" },
+  { method: "GET", path: "/v1/fine_tuning/jobs/:id/checkpoints", scope: "train" },
+
   { method: "GET", path: "/v1/organization/usage/completions", scope: "infer" },
   { method: "GET", path: "/v1/organization/costs", scope: "infer" },
 ] as const satisfies readonly HttpRoute[];

@@ -74,7 +74,9 @@ const GROWING = ["projectId", "keyId", "model", "deltaDigest", "outcome", "settl
 const COUNTS = ["promptTokens", "cachedTokens", "completionTokens", "trainedTokens"] as const satisfies readonly (keyof Usage)[];
 
 function same(one: RequestState, other: RequestState): boolean {
-  return GROWING.every((field) => one[field] === other[field]) && COUNTS.every((field) => (one.usage[field] ?? 0) === (other.usage[field] ?? 0));
+  return (
+    GROWING.every((field) => one[field] === other[field]) && COUNTS.every((field) => (one.usage[field] ?? 0) === (other.usage[field] ?? 0))
+  );
 }
 
 export function encodeState(state: RequestState): string {
@@ -83,7 +85,8 @@ export function encodeState(state: RequestState): string {
   return JSON.stringify({
     ...state,
     rates: [Number(prompt), Number(cached), Number(completion), Number(training)],
-    usage: trainedTokens === 0 ? [promptTokens, cachedTokens, completionTokens] : [promptTokens, cachedTokens, completionTokens, trainedTokens],
+    usage:
+      trainedTokens === 0 ? [promptTokens, cachedTokens, completionTokens] : [promptTokens, cachedTokens, completionTokens, trainedTokens],
     amount: state.amount.toString(),
   });
 }

@@ -16,6 +16,7 @@ import type { Principal } from "../contract.ts";
 import type { Dispatcher } from "../generation/index.ts";
 import { tenantFor } from "../keys/index.ts";
 import { pointAlias } from "./alias-switch.ts";
+import { followResidency } from "./follow-residency.ts";
 import { deltaAsk } from "./residency.ts";
 
 export interface ModelDeps {
@@ -39,6 +40,8 @@ interface Publication {
   readonly tenantId: TenantId;
   readonly base: KnownBase;
   readonly name: string;
+  /** Of a checkpoint of a fine-tuning job. */
+  readonly checkpointStep?: number;
 }
 
 /** Deltas that are being published here: the second upload of equal content at the same time has to come again. */
@@ -77,6 +80,36 @@ export async function pushDelta(
   }
 }
 
+/**
+ * Takes in a delta that was trained here: files → checks on a node → record → resident on its home node, so that its first
+ * request is served at once. It gets no alias. The same content again is the same delta; a checkpoint that turns out to be
+ * the end of its job is called like the end.
+ */
+export async function publishTrained(
+  deps: ModelDeps,
+  publishing: Publishing,
+  publication: Publication,
+  files: AsyncIterable<DeltaPiece>,
+  signal: AbortSignal,
+): Promise<DeltaRecord> {
+  const { tenantId, base, checkpointStep } = publication;
+  await using staged = await deps.files.receive(files);
+  signal.throwIfAborted();
+  const digest = deltaDigest({ tenantId, baseDigest: base.digest, configSha256: staged.configSha256, weightsSha256: staged.weightsSha256 });
+  if (publishing.has(digest)) throw new Fault("version_conflict", "the same delta is being published by someone else");
+  publishing.add(digest);
+  try {
+    const known = deps.catalog.view.get("delta", digest);
+    let delta = known ?? (await publish(deps, publication, digest, () => staged.keep(digest), signal));
+    if (known?.checkpointStep !== undefined && checkpointStep === undefined)
+      delta = (await deps.catalog.change("delta", digest, ({ checkpointStep: _, ...whole }) => whole)) ?? delta;
+    await followResidency(deps, [], [delta], signal);
+    return delta;
+  } finally {
+    publishing.delete(digest);
+  }
+}
+
 function readHeader(deps: ModelDeps, principal: Principal, first: IteratorResult<PushDeltaRequest>): Publication {
   const part = first.done ? undefined : first.value.part;
   if (part?.$case !== "header") throw new Fault("message_malformed", "an upload begins with its header", { detail: { field: "header" } });
@@ -105,12 +138,12 @@ async function* pieces(upload: AsyncIterator<PushDeltaRequest>): AsyncGenerator<
 
 async function publish(
   deps: ModelDeps,
-  { tenantId, base, name }: Publication,
+  { tenantId, base, name, checkpointStep }: Publication,
   digest: DeltaDigest,
   keep: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<DeltaRecord> {
-  const place = { digest, tenantId, baseName: base.name, suffix: name };
+  const place = { digest, tenantId, baseName: base.name, suffix: name, ...(checkpointStep !== undefined && { checkpointStep }) };
   const homonym = deps.catalog.view.deltaNamed(tenantId, deltaName(place));
   if (homonym)
     throw new Fault("resource_exists", `${deltaName(place)} exists with other content`, { detail: { resource: deltaName(place) } });

@@ -21,6 +21,8 @@ const DOORS: Readonly<Record<string, Door>> = {
   InferenceService: "customers",
   ModelService: "customers",
   BillingService: "customers",
+  FineTuningService: "customers",
+  TrainingService: "customers",
   AdminService: "operators",
   NodeService: "node",
   ClusterService: "scheduler",

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   BillingServiceService,
+  CreateJobRequest,
   ExportRequest,
+  FineTuningServiceService,
   GenerateRequest,
   GetInvoiceRequest,
   GetUsageRequest,
@@ -16,8 +18,9 @@ import {
 } from "#proto";
 import { CatalogView } from "../../router/catalog/index.ts";
 import { HTTP_ROUTES } from "../../router/http/routes.ts";
+import { BASE_NAME } from "../../router/testing/cluster-of.ts";
 import { call, RPCS } from "./every-rpc.ts";
-import { type LiveSystem, OWNER, outcomeOf, pushDelta, STRANGER, startLiveSystem } from "./live-system.ts";
+import { type LiveSystem, OWNER, outcomeOf, pushDelta, STRANGER, startLiveSystem, uploadFile } from "./live-system.ts";
 
 /** What a name may be of. `present` is the owner's, `missing` is nobody's, and looks alike. */
 interface NamePair {
@@ -53,6 +56,22 @@ const NAMED: Readonly<Record<string, "nothing" | { readonly kinds: readonly stri
   [ModelServiceService.listAliases.path]: "nothing",
   [ModelServiceService.rollBackAlias.path]: { kinds: ["alias"], request: (name) => ({ name }) },
   [ModelServiceService.removeAlias.path]: { kinds: ["alias"], request: (name) => ({ name }) },
+  [FineTuningServiceService.uploadFile.path]: "nothing",
+  [FineTuningServiceService.listFiles.path]: "nothing",
+  [FineTuningServiceService.getFile.path]: { kinds: ["file"], request: (id) => ({ id }) },
+  [FineTuningServiceService.downloadFile.path]: { kinds: ["file"], request: (id) => ({ id }) },
+  [FineTuningServiceService.deleteFile.path]: { kinds: ["file"], request: (id) => ({ id }) },
+  [FineTuningServiceService.createJob.path]: {
+    kinds: ["file"],
+    request: (trainingFile) => CreateJobRequest.fromPartial({ model: BASE_NAME, trainingFile }),
+  },
+  [FineTuningServiceService.getJob.path]: { kinds: ["job"], request: (id) => ({ id }) },
+  [FineTuningServiceService.listJobs.path]: { kinds: ["job"], request: (after) => ({ after, limit: 0, metadata: {} }) },
+  [FineTuningServiceService.cancelJob.path]: { kinds: ["job"], request: (id) => ({ id }) },
+  [FineTuningServiceService.pauseJob.path]: { kinds: ["job"], request: (id) => ({ id }) },
+  [FineTuningServiceService.resumeJob.path]: { kinds: ["job"], request: (id) => ({ id }) },
+  [FineTuningServiceService.watchEvents.path]: { kinds: ["job"], request: (id) => ({ id, after: 0, follow: true }) },
+  [FineTuningServiceService.listCheckpoints.path]: { kinds: ["job"], request: (id) => ({ id }) },
   [BillingServiceService.getUsage.path]: { kinds: ["tenant"], request: (tenantId) => GetUsageRequest.fromPartial({ tenantId }) },
   [BillingServiceService.getInvoice.path]: {
     kinds: ["tenant"],
@@ -75,6 +94,9 @@ let pairs: readonly NamePair[];
 beforeAll(async () => {
   live = await startLiveSystem();
   const owner = await pushDelta(live.channel("tenant", "customers"), "tax");
+  const file = await uploadFile(live);
+  const wish = CreateJobRequest.fromPartial({ model: BASE_NAME, trainingFile: file });
+  const { job } = await live.channel("tenant", "customers").unary(FineTuningServiceService.createJob, wish);
   strangerKey = (await live.under.tenantKey(STRANGER)).text;
   stranger = live.under.channel(strangerKey);
   const missing = {
@@ -86,6 +108,8 @@ beforeAll(async () => {
     ...models.map((kind) => ({ kind, present: owner[kind], missing: missing[kind] })),
     ...(["full", "digest"] as const).map((kind) => ({ kind: `${kind} as target`, present: owner[kind], missing: missing[kind] })),
     { kind: "tenant", present: OWNER, missing: "nobody" },
+    { kind: "file", present: file, missing: `file-${"0".repeat(24)}` },
+    { kind: "job", present: job!.id, missing: `ftjob-${"0".repeat(24)}` },
   ];
 });
 afterAll(() => live[Symbol.asyncDispose]());
@@ -132,7 +156,8 @@ describe("what is someone else's is answered like what does not exist, after the
   test.each(RPCS.filter(({ method }) => NAMED[method.path] === "nothing").map(({ method }) => [method.path, method] as const))(
     "%s tells nothing of it",
     async (_path, method) => {
-      expect(JSON.stringify(await call(stranger, method, method.requestDeserialize(Buffer.alloc(0))))).not.toContain(OWNER);
+      const outcome = await outcomeOf(() => call(stranger, method, method.requestDeserialize(Buffer.alloc(0))));
+      expect(JSON.stringify(outcome)).not.toContain(OWNER);
     },
   );
 });
@@ -150,17 +175,6 @@ describe("over HTTP too", () => {
   const bodies: Readonly<Record<string, (name: string) => object>> = {
     "/v1/completions": (model) => ({ model, prompt: "hello" }),
     "/v1/chat/completions": (model) => ({ model, messages: [{ role: "user", content: "hello" }] }),
-  };
-  const upload = async () => {
-    const form = new FormData();
-    form.set("purpose", "fine-tune");
-    form.set("file", new Blob(['{"messages":[]}\n']), "mine.jsonl");
-    const answer = await fetch(`${live.http}/v1/files`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${live.credential("tenant")}` },
-      body: form,
-    });
-    return ((await answer.json()) as { id: string }).id;
   };
   const ask = async (method: string, path: string, body: object | undefined) => {
     const headers = { authorization: `Bearer ${strangerKey}`, ...(body && { "content-type": "application/json" }) };
@@ -189,8 +203,7 @@ describe("over HTTP too", () => {
   test.each(HTTP_ROUTES.filter(({ path }) => path.includes(":id")).map((route) => [route.method, route.path] as const))(
     "%s %s",
     async (method, path) => {
-      const pair = { kind: "file", present: await upload(), missing: `file-${"0".repeat(24)}` };
-      expect(pair.present).toMatch(/^file-/);
+      const pair = pairs.find(({ kind }) => kind === (path.includes("fine_tuning") ? "job" : "file"))!;
       await same(method, (id) => path.replace(":id", id), undefined, pair);
     },
   );

@@ -5,7 +5,16 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import { type Fault, seededRandom, systemClock } from "#kernel";
 import { startNodeAgent } from "#node-agent";
-import { AdminServiceService, type GrpcChannel, ModelServiceService, openChannel, type PushDeltaRequest, Scope } from "#proto";
+import {
+  AdminServiceService,
+  FineTuningServiceService,
+  type GrpcChannel,
+  ModelServiceService,
+  openChannel,
+  type PushDeltaRequest,
+  Scope,
+  type UploadFileRequest,
+} from "#proto";
 import { startScheduler } from "#scheduler/service";
 import { BASE_NAME } from "../../router/testing/cluster-of.ts";
 import { CLUSTER_KEY, type RouterUnderTest, runRouter } from "../../router/testing/running-router.ts";
@@ -136,6 +145,16 @@ export async function pushDelta(
   };
   const { delta, alias } = await channel.clientStream(ModelServiceService.pushDelta, upload());
   return { full: delta!.name, digest: delta!.reference!.digest, alias };
+}
+
+/** Uploads a training file of the owner's, and gives its id. */
+export async function uploadFile(live: LiveSystem): Promise<string> {
+  const upload = async function* (): AsyncGenerator<UploadFileRequest> {
+    yield { part: { $case: "header", value: { filename: "mine.jsonl", purpose: "fine-tune", expiresAtMs: 0 } } };
+    yield { part: { $case: "bytes", value: Buffer.from('{"prompt":"a","completion":" b"}\n') } };
+  };
+  const { file } = await live.channel("tenant", "customers").clientStream(FineTuningServiceService.uploadFile, upload());
+  return file!.id;
 }
 
 /** What a call came to. */

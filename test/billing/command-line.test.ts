@@ -112,10 +112,10 @@ describe("from prices to the invoice", () => {
     await node.unary(BillingServiceService.submitClaims, { claims: claims.map(claimToMessage) });
     const usage = await asked(["usage", "--by", "tenant,model,day", "--since", "1d"]);
     expect(usage.stdout.split("\n").map((line) => line.trim().split(/ {2,}/))).toEqual([
-      ["TENANT", "MODEL", "DAY", "REQUESTS", "PROMPT TOKENS", "CACHED TOKENS", "COMPLETION TOKENS", "USD"],
-      ["acme", "acme/bot", TODAY, "1", "1000", "400", "500", "0.00042"],
-      ["acme", "demo-base", TODAY, "1", "10", "0", "10", "0.0000075"],
-      ["rival", "rival/bot", TODAY, "1", "10", "4", "5", "0.0000042"],
+      ["TENANT", "MODEL", "DAY", "REQUESTS", "PROMPT TOKENS", "CACHED TOKENS", "COMPLETION TOKENS", "TRAINED TOKENS", "USD"],
+      ["acme", "acme/bot", TODAY, "1", "1000", "400", "500", "0", "0.00042"],
+      ["acme", "demo-base", TODAY, "1", "10", "0", "10", "0", "0.0000075"],
+      ["rival", "rival/bot", TODAY, "1", "10", "4", "5", "0", "0.0000042"],
       [""],
     ]);
     const costs = await asked(["costs"], acmeKey);

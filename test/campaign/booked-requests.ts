@@ -1,3 +1,4 @@
+import type { Claim } from "#kernel";
 import { BillingServiceService, type GrpcChannel } from "#proto";
 import type { UsageTold } from "./ask.ts";
 
@@ -19,14 +20,8 @@ export interface BookedRequest {
 
 interface ClaimLine {
   readonly kind: "claim";
-  readonly claim: {
-    readonly requestId: string;
-    readonly tenantId: string;
-    readonly keyId?: string;
-    readonly model?: string;
-    readonly admittedAt: number;
-    readonly usage: UsageTold;
-  };
+  /** As a router or node wrote it. */
+  readonly claim: Claim;
 }
 
 interface EntryLine {
@@ -40,12 +35,27 @@ type BookLine = ClaimLine | EntryLine | { readonly kind: "correction" | "node-ho
 
 const NOTHING: UsageTold = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
 
-/** All requests of all books, by request id. */
-export async function readBooks(operator: GrpcChannel): Promise<ReadonlyMap<string, BookedRequest>> {
-  const booked = new Map<string, BookedRequest>();
-  for await (const { lines } of operator.serverStream(BillingServiceService.readJournal, { book: "" }))
-    for (const { text } of lines) add(booked, JSON.parse(text) as BookLine);
-  return booked;
+/** What the raw lines of all books come to. */
+export interface Books {
+  readonly requests: ReadonlyMap<string, BookedRequest>;
+  /** In the order in which they were posted, book by book. */
+  readonly claims: readonly Claim[];
+  readonly lines: number;
+}
+
+export async function readBooks(operator: GrpcChannel): Promise<Books> {
+  const requests = new Map<string, BookedRequest>();
+  const claims: Claim[] = [];
+  let lines = 0;
+  for await (const page of operator.serverStream(BillingServiceService.readJournal, { book: "" })) {
+    lines += page.lines.length;
+    for (const { text } of page.lines) {
+      const line = JSON.parse(text) as BookLine;
+      add(requests, line);
+      if (line.kind === "claim") claims.push(line.claim);
+    }
+  }
+  return { requests, claims, lines };
 }
 
 function add(booked: Map<string, BookedRequest>, line: BookLine): void {

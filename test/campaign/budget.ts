@@ -23,7 +23,7 @@ export async function checkBudget(cluster: LiveCluster): Promise<LoadFigures> {
   const calls = Array.from({ length: REQUESTS }, (_, index) => askOverGrpc(customer.channels[index % customer.channels.length]!, ASK));
   const attempts = await Promise.all(calls);
   await cluster.quiet();
-  const booked = [...(await readBooks(cluster.operator)).values()].filter(({ tenantId }) => tenantId === customer.tenant);
+  const booked = [...(await readBooks(cluster.operator)).requests.values()].filter(({ tenantId }) => tenantId === customer.tenant);
   const spent = booked.reduce((sum, { amount }) => sum + amount, 0n);
   const ran = completed(attempts).length;
   const refused = attempts.filter(({ fault }) => fault?.reason === "budget_spent").length;

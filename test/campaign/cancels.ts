@@ -28,7 +28,7 @@ export async function checkCancels(cluster: LiveCluster, { seed, cancels }: Canc
   const asks = customer!.models.flatMap((model) => prompts.map((_, index) => ({ channel, ask: stormAsk(model, prompts, index) })));
   const references = await recordReferences(asks);
   await cluster.quiet();
-  const known = new Set((await readBooks(cluster.operator)).keys());
+  const known = new Set((await readBooks(cluster.operator)).requests.keys());
   const generatedBefore = await tokensGenerated(cluster);
 
   const records = await leaveAll(cluster, customer!, prompts, { seed, cancels });
@@ -36,7 +36,7 @@ export async function checkCancels(cluster: LiveCluster, { seed, cancels }: Canc
   await waitUntil("all rows to be free", IDLE_MS_MAX, async () => (await rowsRunning(cluster.admin)) === 0);
   const idleMs = performance.now() - idleFrom;
   await cluster.quiet();
-  const booked = new Map([...(await readBooks(cluster.operator))].filter(([id]) => !known.has(id)));
+  const booked = new Map([...(await readBooks(cluster.operator)).requests].filter(([id]) => !known.has(id)));
   const { violations, figures } = checkStorm({ records, booked, references, kills: [], refusedTenant: "" });
   const generated = (await tokensGenerated(cluster)) - generatedBefore;
   const beyond =

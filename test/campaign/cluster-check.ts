@@ -1,4 +1,7 @@
-import { AdminServiceService } from "#proto";
+import { formatUsd, type Random } from "#kernel";
+import { AdminServiceService, BillingServiceService, claimToMessage, GetUsageRequest, UsageDimension } from "#proto";
+import type { UsageTold } from "./ask.ts";
+import { type BookedRequest, type Books, readBooks } from "./booked-requests.ts";
 import type { Death } from "./kept-process.ts";
 import type { LiveCluster } from "./live-cluster.ts";
 import { killUnder, type StormEvidence, type Violation } from "./storm-check.ts";
@@ -8,6 +11,60 @@ import type { StormPlan } from "./storm-plan.ts";
 export async function recount(cluster: LiveCluster): Promise<readonly Violation[]> {
   const { status, stdout, stderr } = await cluster.command("billing", "verify");
   return status === 0 ? [] : [{ rule: "B1", what: `billing verify ended with ${status}: ${stdout}${stderr}` }];
+}
+
+/** What tenants are told in sums, and on their invoices, against the sums of their books' own entries. */
+export async function totals(cluster: LiveCluster, { requests }: Books): Promise<readonly Violation[]> {
+  const month = new Date().toISOString().slice(0, 7);
+  const byTenant = Map.groupBy(requests.values(), ({ tenantId }) => tenantId);
+  const { rows } = await cluster.operator.unary(
+    BillingServiceService.getUsage,
+    GetUsageRequest.fromPartial({ by: [UsageDimension.USAGE_DIMENSION_TENANT] }),
+  );
+  const violations: Violation[] = [];
+  for (const [tenantId, booked] of byTenant) {
+    const own = summary(booked);
+    const row = rows.find((each) => each.tenantId === tenantId);
+    const told = row && [row.requests, row.promptTokens, row.cachedTokens, row.completionTokens, row.amountUsd].join(" ");
+    if (told !== own) violations.push({ rule: "B1", what: `the usage of ${tenantId} is told as ${told}, its book comes to ${own}` });
+    const { invoice } = await cluster.operator.unary(BillingServiceService.getInvoice, { tenantId, month });
+    const due = formatUsd(
+      sum(booked.filter(({ admittedAt }) => new Date(admittedAt).toISOString().startsWith(month)).map(({ amount }) => amount)),
+    );
+    if (invoice?.totalUsd !== due)
+      violations.push({ rule: "B1", what: `the invoice of ${tenantId} is $${invoice?.totalUsd}, its book says $${due}` });
+  }
+  return violations;
+}
+
+function summary(booked: readonly BookedRequest[]): string {
+  const tokens = (of: keyof UsageTold) => booked.reduce((total, { charged }) => total + charged[of], 0);
+  const amount = formatUsd(sum(booked.map((request) => request.amount)));
+  return [booked.length, tokens("promptTokens"), tokens("cachedTokens"), tokens("completionTokens"), amount].join(" ");
+}
+
+function sum(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((total, amount) => total + amount, 0n);
+}
+
+/** As many as one message takes. */
+const CLAIMS_PER_MESSAGE = 1_000;
+
+/** Posts every claim of all books again, twice, in another order, through both routers: no book may gain a line. */
+export async function replay(cluster: LiveCluster, random: Random): Promise<readonly Violation[]> {
+  const before = await readBooks(cluster.operator);
+  const claims = [...before.claims, ...before.claims]
+    .map((claim) => ({ claim, order: random.float() }))
+    .sort((one, other) => one.order - other.order)
+    .map(({ claim }) => claimToMessage(claim));
+  const channels = cluster.routers.map((router) => cluster.channel(router.grpc, cluster.clusterKey));
+  for (let from = 0; from < claims.length; from += CLAIMS_PER_MESSAGE) {
+    const channel = channels[(from / CLAIMS_PER_MESSAGE) % channels.length]!;
+    await channel.unary(BillingServiceService.submitClaims, { claims: claims.slice(from, from + CLAIMS_PER_MESSAGE) });
+  }
+  const after = await readBooks(cluster.operator);
+  if (after.lines === before.lines) return [];
+  return [{ rule: "B2", what: `posting ${claims.length} claims again added ${after.lines - before.lines} lines to the books` }];
 }
 
 /** A dead router's requests are given up after the longest time that a request may take, and a minute for its claims. */

@@ -1,6 +1,6 @@
 import { type Random, seededRandom } from "#kernel";
 import { readBooks } from "./booked-requests.ts";
-import { judgeDeath, openHolds, recount } from "./cluster-check.ts";
+import { judgeDeath, openHolds, recount, replay, totals } from "./cluster-check.ts";
 import { addCustomers, heldOutPrompts, setBudget, setPrices } from "./customers.ts";
 import { type Kill, killAtRandom } from "./kills.ts";
 import { type LiveCluster, startLiveCluster } from "./live-cluster.ts";
@@ -38,13 +38,14 @@ export async function runKillStorm(options: KillStormOptions): Promise<Storm> {
   const plan = await preparePlan(cluster);
   const references = await recordAll(cluster, plan);
   await cluster.quiet();
-  const before = new Set((await readBooks(cluster.operator)).keys());
+  const before = new Set((await readBooks(cluster.operator)).requests.keys());
   progress(`${references.size} reference texts recorded`);
   const batches = new StormBatches(cluster, plan, { references, before, seed });
   for (let left = options.kills; left > 0; left -= KILLS_PER_BATCH) {
     await batches.run(Math.min(left, KILLS_PER_BATCH));
     progress(batches.summary());
   }
+  await batches.replay();
   if (batches.storm().violations.length > 0) progress(`evidence is kept in ${await batches.keepEvidence()}`);
   return { ...batches.storm(), seed, seconds: (performance.now() - startedMs) / 1000 };
 }
@@ -118,12 +119,13 @@ class StormBatches {
 
   /** What is wrong with the cluster as it stands, after everything so far. */
   async #look(): Promise<void> {
-    const booked = new Map([...(await readBooks(this.#cluster.operator))].filter(([id]) => !this.#before.has(id)));
+    const books = await readBooks(this.#cluster.operator);
+    const booked = new Map([...books.requests].filter(([id]) => !this.#before.has(id)));
     this.#booked = booked;
     this.#verdict = checkStorm({ ...this.#evidence, booked, records: this.#records, kills: this.#kills });
     const holds = await openHolds(this.#cluster, this.#plan, { records: this.#records, kills: this.#kills });
     this.#holdsOpen = holds.open;
-    this.#violations.push(...(await recount(this.#cluster)), ...holds.violations);
+    this.#violations.push(...(await recount(this.#cluster)), ...(await totals(this.#cluster, books)), ...holds.violations);
     const deaths = this.#cluster.deaths();
     this.#violations.push(...deaths.slice(this.#deaths).flatMap(judgeDeath));
     this.#deaths = deaths.length;
@@ -133,6 +135,11 @@ class StormBatches {
     const { violations, figures } = this.#verdict!;
     const all = [...violations, ...this.#violations];
     return { kills: this.#kills, records: this.#records, figures, holdsOpen: this.#holdsOpen, violations: all };
+  }
+
+  /** Once, at the end: every claim that was ever posted, again and out of order. */
+  async replay(): Promise<void> {
+    this.#violations.push(...(await replay(this.#cluster, this.#chance.load)));
   }
 
   keepEvidence(): Promise<string> {

@@ -8,7 +8,7 @@ import { seededRandom, systemClock } from "#kernel";
 import { AdminServiceService, type GrpcChannel, openChannel } from "#proto";
 import { freePort } from "./free-port.ts";
 import { type Death, type KeptProcess, keepProcess } from "./kept-process.ts";
-import { waitUntil } from "./patience.ts";
+import { Hopeless, waitUntil } from "./patience.ts";
 import { scrape } from "./prometheus-text.ts";
 import { keepRedisServer } from "./redis-server.ts";
 
@@ -116,7 +116,8 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
       ...["--data-directory", dataDirectory(folder, name)],
     );
     // The first one makes the operator's key: it must not be made twice.
-    if (index === 0) await waitUntil("the first router's key", READY_MS_MAX, () => existsSync(join(folder, name, "admin-key")));
+    const madeKey = () => checkStarts([process]) && existsSync(join(folder, name, "admin-key"));
+    if (index === 0) await waitUntil("the first router's key", READY_MS_MAX, madeKey);
     routers.push({ ...router, process, http: `http://${router.http}`, metrics: `http://${router.metrics}/metrics` });
   }
   const nodes: LiveNode[] = [];
@@ -145,7 +146,7 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
   const admins = routers.map((router) => channel(router.admin, adminKey));
   const healed = () => waitUntil("all routers and nodes to serve", READY_MS_MAX, () => allServe(routers, admins, nodes.length));
   const quiet = () => waitUntil("all claims to be delivered", QUIET_MS_MAX, () => nothingLeft(routers, nodes, admins));
-  await healed();
+  await waitUntil("the cluster to start", READY_MS_MAX, () => checkStarts(kept) && allServe(routers, admins, nodes.length));
   const running = starting.move();
   return {
     ...{ folder, routers, nodes, redis, adminKey, clusterKey, channel, healed, quiet },
@@ -156,6 +157,16 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
     deaths: () => kept.flatMap((process) => process.deaths),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** A part that ended so often, before anybody killed anything, will never start. */
+const FAILED_STARTS_MAX = 3;
+
+/** True, for use in a condition. @throws Hopeless with a part's last words */
+function checkStarts(parts: readonly KeptProcess[]): true {
+  for (const { name, deaths } of parts)
+    if (deaths.length >= FAILED_STARTS_MAX) throw new Hopeless(`${name} does not start: ${deaths.at(-1)!.lastWords}`);
+  return true;
 }
 
 /** A router's own folder for claims; uploaded deltas lie in one that all routers share, as on a network disk. */

@@ -27,5 +27,6 @@ test("shots are of every kind: both doors and routers, clients that leave, ask a
   expect(new Set(shots.flatMap(({ refusal }) => refusal ?? [])).size).toBe(5);
   const keys = shots.flatMap(({ ask }) => ask.idempotencyKey ?? []);
   expect(new Set(keys).size).toBe(keys.length);
-  for (const shot of shots) expect(shot.refusal !== undefined, JSON.stringify(shot)).toBe(shot.tenant === "penniless");
+  const penniless = shots.filter(({ tenant }) => tenant === "penniless");
+  expect(penniless.every(({ refusal }) => refusal !== undefined)).toBe(true);
 });

@@ -58,12 +58,12 @@ function drawLeaving(random: Random): Leaving {
 
 function refusedShot(plan: StormPlan, usual: Shot, random: Random): Shot {
   const refusal = REFUSALS[random.below(REFUSALS.length)]!;
+  if (refusal === "context") return { ...usual, refusal, ask: { ...usual.ask, maxTokens: 1_000_000 } }; // Of one who can pay.
   const { tenant, key, models } = plan.refused;
-  const changes: Readonly<Record<Refusal, { readonly key?: string; readonly ask: Ask }>> = {
+  const changes: Readonly<Record<Exclude<Refusal, "context">, { readonly key?: string; readonly ask: Ask }>> = {
     key: { key: `${key}x`, ask: { ...usual.ask, model: models[0]! } },
     model: { ask: { ...usual.ask, model: `${tenant}/no-such-model` } },
     foreign_model: { ask: { ...usual.ask, model: plan.customers[0]!.models[1]! } },
-    context: { ask: { ...usual.ask, model: models[0]!, maxTokens: 1_000_000 } },
     budget: { ask: { ...usual.ask, model: models[0]! } },
   };
   return { ...usual, tenant, key, refusal, ...changes[refusal] };

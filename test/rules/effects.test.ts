@@ -19,6 +19,7 @@ const FORBIDDEN: readonly (readonly [RegExp, string])[] = [
 const SHELLS = [
   /^cli\//,
   /^bench\//,
+  /^models\/train\//,
   /(^|\/)main\.ts$/,
   /-process\.ts$/,
   /-worker\.ts$/,

@@ -15,7 +15,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   trainer: ["state", "model", "proto", "kernel"],
 };
 /** Composition roots and what looks at the whole. */
-const FREE = new Set(["cli", "bench", "test", ""]);
+const FREE = new Set(["cli", "bench", "test", "models", ""]);
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\b[^;'"]*?["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)/g;
 

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { buildTrainingGraph, type Checkpoint, type Parameter, TRAINING_VALUES, type Trainable } from "#model";
+import { buildTrainingGraph, type Checkpoint, type Parameter, readTensorFloat32, TRAINING_VALUES, type Trainable } from "#model";
 import { differentiate } from "../gradient/differentiate.ts";
 import type { Microbatch } from "./batches.ts";
 
@@ -25,6 +25,8 @@ export interface GradientSession extends AsyncDisposable {
   run(batch: Microbatch, parameters: ParameterValues): Promise<ComputedGradients>;
   /** The loss alone, for held-out examples. */
   score(batch: Microbatch, parameters: ParameterValues): Promise<Computed>;
+  /** The negative log-likelihood of each of its targets, without weights. */
+  losses(batch: Microbatch, parameters: ParameterValues): Promise<Float32Array>;
 }
 
 export interface GradientSessionOptions {
@@ -32,6 +34,7 @@ export interface GradientSessionOptions {
   readonly threads?: number;
 }
 
+const RESULTS = [TRAINING_VALUES.loss, TRAINING_VALUES.hits];
 const gradientOf = (parameter: string) => `gradient:${parameter}`;
 
 /** Faults: those of reading the weights; op_unsupported. */
@@ -40,7 +43,7 @@ export async function openGradientSession(
   trainable: Trainable,
   options: GradientSessionOptions = {},
 ): Promise<GradientSession> {
-  const { graph, loss, parameters, readWeights } = buildTrainingGraph(checkpoint, trainable);
+  const { graph, loss, parameters, frozen, readWeights } = buildTrainingGraph(checkpoint, trainable);
   const names = parameters.map(({ name }) => name);
   for (const [name, gradient] of differentiate(graph, loss, names)) graph.output(gradientOf(name), gradient, "float32", undefined);
   const session = await InferenceSession.create(graph.finish(), {
@@ -49,7 +52,12 @@ export async function openGradientSession(
     interOpNumThreads: 1,
     // One block for all intermediate values, sized for the largest batch, costs half as much memory again and saves no time.
     enableMemPattern: false,
+    // A thread that waits leaves its core to serving.
+    extra: { session: { intra_op: { allow_spinning: "0" } } },
   });
+  const constants: Record<string, Tensor> = {};
+  for (const [name, tensor] of frozen) constants[name] = new Tensor("float32", await readTensorFloat32(tensor), [...tensor.shape]);
+  const feedsOf = (batch: Microbatch, values: ParameterValues) => ({ ...constants, ...feeds(batch, parameters, values) });
   const read = (outputs: InferenceSession.OnnxValueMapType, name: string) => (outputs[name] as Tensor).data as Float32Array;
   const single = (outputs: InferenceSession.OnnxValueMapType, name: string) => read(outputs, name)[0]!;
   const computed = (outputs: InferenceSession.OnnxValueMapType): Computed => ({
@@ -60,11 +68,14 @@ export async function openGradientSession(
   return {
     parameters,
     async run(batch, values) {
-      const outputs = await session.run(feeds(batch, parameters, values));
+      const outputs = await session.run(feedsOf(batch, values), [...RESULTS, ...names.map(gradientOf)]);
       return { ...computed(outputs), gradients: new Map(names.map((name) => [name, read(outputs, gradientOf(name))])) };
     },
     async score(batch, values) {
-      return computed(await session.run(feeds(batch, parameters, values), [TRAINING_VALUES.loss, TRAINING_VALUES.hits]));
+      return computed(await session.run(feedsOf(batch, values), RESULTS));
+    },
+    async losses(batch, values) {
+      return read(await session.run(feedsOf(batch, values), [TRAINING_VALUES.losses]), TRAINING_VALUES.losses);
     },
     [Symbol.asyncDispose]() {
       released ??= session.release();

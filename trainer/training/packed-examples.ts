@@ -42,7 +42,10 @@ export class PackedExamples {
 
   add(part: ExamplePart): void {
     let end = this.#tokenIds.length;
-    for (const length of part.lengths) this.#ends.push((end += length));
+    for (const length of part.lengths) {
+      end += length;
+      this.#ends.push(end);
+    }
     this.#lengths.push(part.lengths);
     this.#tokenIds.push(part.tokenIds);
     this.#weights.push(part.weights);
@@ -80,7 +83,8 @@ export class PackedExamples {
       if (tokenIds.length > contextTokensMax) throw refuse(`${name} has ${tokenIds.length} tokens, the base's context ${contextTokensMax}`);
       const odd = tokenIds.find((tokenId) => tokenId < 0 || tokenId >= vocabularySize);
       if (odd !== undefined) throw refuse(`${name} has the token ${odd}; the base's vocabulary has ${vocabularySize}`);
-      if (weights.some((weight) => !(weight >= 0 && Number.isFinite(weight)))) throw refuse(`${name} has a weight that is no number from 0`);
+      if (weights.some((weight) => !(weight >= 0 && Number.isFinite(weight))))
+        throw refuse(`${name} has a weight that is no number from 0`);
       if (!weights.some((weight, place) => place > 0 && weight > 0)) throw refuse(`${name} has no token to be learned`);
     }
   }
@@ -125,7 +129,9 @@ type Numbers = Int32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 class Grown<T extends Numbers> {
   #room: T;
   #length = 0;
-  readonly #kind: new (size: number) => T;
+  readonly #kind: new (
+    size: number,
+  ) => T;
 
   constructor(kind: new (size: number) => T) {
     this.#kind = kind;

@@ -71,10 +71,8 @@ async function validateState(session: GradientSession, input: TrainingInput, sta
   const score = await validate(session, values, heldOut, microbatchTokensMax);
   const classes = classification && (await scoreClassification(session, values, classification, microbatchTokensMax));
   const best = score.loss < (state.best?.loss ?? Number.POSITIVE_INFINITY);
-  if (plan.patience !== undefined) {
-    state.validationsSinceBest = best ? 0 : state.validationsSinceBest + 1;
-    if (best) state.best = { step: state.step, loss: score.loss, values: copied(values) };
-  }
+  state.validationsSinceBest = best ? 0 : state.validationsSinceBest + 1;
+  if (best) state.best = { step: state.step, loss: score.loss, values: plan.patience === undefined ? undefined : copied(values) };
   return { step: state.step, ...score, best, classification: classes };
 }
 

@@ -8,7 +8,7 @@ export interface TrainingState {
   /** Of all examples of those steps, learned or not: what is charged. */
   trainedTokens: Tokens;
   readonly learned: ReadonlyMap<string, Learned>;
-  /** With an early stop: the parameters that did best on the held-out examples. */
+  /** What did best on the held-out examples. */
   best: BestState | undefined;
   /** Validations in a row that were no better than the best. */
   validationsSinceBest: number;
@@ -18,7 +18,8 @@ export interface BestState {
   readonly step: number;
   /** On the held-out examples. */
   readonly loss: number;
-  readonly values: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  /** Kept where the plan has patience. */
+  readonly values: ReadonlyMap<string, Float32Array<ArrayBuffer>> | undefined;
 }
 
 /** A fresh state over initial values, which it takes over. */

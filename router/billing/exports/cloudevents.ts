@@ -40,7 +40,7 @@ function requestEvent(charge: Charge): EventPart {
     ...{ request_id: requestId, project_id: projectId, key_id: keyId, model, base: baseName, delta_digest: deltaDigest },
     ...{ price_version: priceVersion, outcome },
     ...{ prompt_tokens: charge.promptTokens, cached_tokens: charge.cachedTokens, completion_tokens: charge.completionTokens },
-    trained_tokens: charge.trainedTokens,
+    ...(charge.trainedTokens > 0 && { trained_tokens: charge.trainedTokens }),
     amount_usd: formatUsd(charge.amount),
   };
   return { type: REQUEST_TYPE, id: `${requestId}:${revisionOf(charge)}`, time: charge.admittedAt, data };

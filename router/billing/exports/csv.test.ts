@@ -14,7 +14,7 @@ test("csv has one row per request with all it is made of, and one per correction
   expect(rows[0]).toEqual({
     ...{ type: "request", id: "req_1", time: "2026-11-22T12:00:00.000Z", tenant_id: "acme", project_id: "default" },
     ...{ key_id: "00000000000000aa", model: "acme/bot", base: "demo-base", delta_digest: "", price_version: "1", outcome: "completed" },
-    ...{ prompt_tokens: "1000", cached_tokens: "400", completion_tokens: "500", amount_usd: "0.00042" },
+    ...{ prompt_tokens: "1000", cached_tokens: "400", completion_tokens: "500", trained_tokens: "0", amount_usd: "0.00042" },
     ...{ corrects_request_id: "", reason: "" },
   });
   expect(rows[5]).toMatchObject({ time: "2026-11-23T14:00:00.000Z", amount_usd: "-0.001234567", corrects_request_id: "req_1", model: "" });

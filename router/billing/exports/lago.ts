@@ -47,7 +47,7 @@ function requestEvent(charge: Charge): object {
       prompt_tokens: String(charge.promptTokens),
       cached_tokens: String(charge.cachedTokens),
       completion_tokens: String(charge.completionTokens),
-      trained_tokens: String(charge.trainedTokens),
+      ...(charge.trainedTokens > 0 && { trained_tokens: String(charge.trainedTokens) }),
     },
   };
 }

@@ -80,11 +80,11 @@ export function claimOf(
     base?: string;
     version?: number;
     at?: Millis;
-    usage?: readonly [prompt: number, cached: number, completion: number];
+    usage?: readonly [prompt: number, cached: number, completion: number, trained?: number];
     outcome?: Claim["outcome"];
   } = {},
 ): Claim {
-  const [promptTokens, cachedTokens, completionTokens] = wish.usage ?? [10, 4, 5];
+  const [promptTokens, cachedTokens, completionTokens, trainedTokens] = wish.usage ?? [10, 4, 5];
   const tenant = wish.tenant ?? "acme";
   return {
     requestId: asRequestId(requestId),
@@ -96,7 +96,7 @@ export function claimOf(
     baseName: wish.base ?? "demo-base",
     model: wish.model ?? `${tenant}/bot`,
     priceVersion: wish.version ?? 1,
-    usage: { promptTokens, cachedTokens, completionTokens },
+    usage: { promptTokens, cachedTokens, completionTokens, trainedTokens },
     outcome: wish.outcome ?? "completed",
     admittedAt: wish.at ?? NOON,
   };

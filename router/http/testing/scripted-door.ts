@@ -8,10 +8,14 @@ import { type Clock, seededRandom, systemClock } from "#kernel";
 import { openEmbeddedStore } from "#state";
 import { startCatalog } from "../../catalog/index.ts";
 import { FILE_LIMITS, type FileLimits, startTenantFiles } from "../../files/index.ts";
+import type { FineTuning } from "../../fine-tuning/index.ts";
 import { createLedger } from "../../ledger/index.ts";
 import { priceLookup } from "../../prices/index.ts";
 import { startHttpServer } from "../http-server.ts";
 import { type Script, scriptedCore } from "./scripted-core.ts";
+
+/** Nobody asks this door for jobs. */
+const NO_JOBS = {} as FineTuning;
 
 /** The HTTP door on a free port: what the core says is scripted, everything else is real. */
 export interface ScriptedDoor extends AsyncDisposable {
@@ -42,7 +46,18 @@ export async function openScriptedDoor(
   const removed: string[] = [];
   const removeModel = async (_: unknown, name: string) => void removed.push(name);
   const random = seededRandom(1);
-  const deps = { core: scriptedCore(script), clock, random, log, files, ledger, prices, removeModel };
+  const deps = {
+    core: scriptedCore(script),
+    clock,
+    random,
+    log,
+    files,
+    ledger,
+    prices,
+    removeModel,
+    view: catalog.view,
+    fineTuning: NO_JOBS,
+  };
   const server = stack.use(await startHttpServer(deps, { host: "127.0.0.1", port: 0 }));
   const parts = stack.move();
   const url = `http://127.0.0.1:${server.port}`;

@@ -25,8 +25,8 @@ export const NOON: Millis = Date.UTC(2026, 10, 23, 12);
 
 const list = (version: number, prompt: number, cached: number, completion: number): PriceRecord => ({
   ...{ version, plan: "standard", effectiveFrom: 0, gpuHour: "2000000000" },
-  default: { prompt, cached, completion, training: 0 },
-  bases: { cheap: { prompt: 1, cached: 0, completion: 3, training: 0 } },
+  default: { prompt, cached, completion, training: 3 * prompt },
+  bases: { cheap: { prompt: 1, cached: 0, completion: 3, training: 7 } },
 });
 
 export const PRICES: ReadonlyMap<number, PriceRecord> = new Map([
@@ -128,15 +128,17 @@ const OUTCOMES = ["running", "failed", "cancelled", "completed"] as const;
 /** What the claims of a request must come to, the dumb way: all of them at once. */
 export function expectedCharge(claims: readonly Claim[]): Charge {
   const [first] = claims;
-  const largest = (field: keyof Usage) => Math.max(...claims.map(({ usage }) => usage[field]));
+  const largest = (field: keyof Usage) => Math.max(...claims.map(({ usage }) => usage[field] ?? 0));
   const usage = {
     promptTokens: largest("promptTokens"),
     cachedTokens: largest("cachedTokens"),
     completionTokens: largest("completionTokens"),
+    trainedTokens: largest("trainedTokens"),
   };
   const { bases, default: standard } = PRICES.get(first!.priceVersion)!;
   const rates = bases[first!.baseName] ?? standard;
   const computed = usage.promptTokens - usage.cachedTokens;
+  const answered = usage.completionTokens * rates.completion + usage.trainedTokens * rates.training;
   const known = claims.find(({ keyId }) => keyId !== undefined);
   return {
     requestId: first!.requestId,
@@ -147,6 +149,6 @@ export function expectedCharge(claims: readonly Claim[]): Charge {
     admittedAt: first!.admittedAt,
     outcome: OUTCOMES[Math.max(...claims.map(({ outcome }) => OUTCOMES.indexOf(outcome)))]!,
     ...usage,
-    amount: BigInt(computed * rates.prompt + usage.cachedTokens * rates.cached + usage.completionTokens * rates.completion),
+    amount: BigInt(computed * rates.prompt + usage.cachedTokens * rates.cached + answered),
   };
 }

@@ -32,6 +32,7 @@ const said = fc.record({
   prompt: fc.integer({ min: 0, max: 50 }),
   cachedShare: fc.integer({ min: 0, max: 4 }),
   completion: fc.integer({ min: 0, max: 100 }),
+  trained: fc.constantFrom(0, 0, 40, 500),
   outcome,
 });
 
@@ -39,10 +40,15 @@ const requests: fc.Arbitrary<readonly Request[]> = fc.array(
   fc
     .tuple(fc.array(said, { minLength: 1, maxLength: 5 }), fc.constantFrom("demo-base", "cheap"), fc.constantFrom(1, 2), fc.nat(2))
     .map(([claims, baseName, priceVersion, hours]) => ({
-      claims: claims.map(({ byRouter, attempt, prompt, cachedShare, completion, outcome }) =>
+      claims: claims.map(({ byRouter, attempt, prompt, cachedShare, completion, trained, outcome }) =>
         claimOf(
           "",
-          { promptTokens: prompt, cachedTokens: Math.floor((prompt * cachedShare) / 4), completionTokens: completion },
+          {
+            promptTokens: prompt,
+            cachedTokens: Math.floor((prompt * cachedShare) / 4),
+            completionTokens: completion,
+            trainedTokens: trained,
+          },
           { attempt, baseName, priceVersion, outcome, admittedAt: NOON + hours * 6 * 3_600_000, ...(byRouter && ROUTER) },
         ),
       ),
@@ -132,10 +138,12 @@ function balanced(journal: Journal): Journal {
 }
 
 function sumOf(charges: readonly ReturnType<typeof expectedCharge>[]) {
-  const sum = (field: "promptTokens" | "cachedTokens" | "completionTokens") => charges.reduce((total, charge) => total + charge[field], 0);
+  const sum = (field: "promptTokens" | "cachedTokens" | "completionTokens" | "trainedTokens") =>
+    charges.reduce((total, charge) => total + charge[field], 0);
   return {
     requests: charges.length,
     ...{ promptTokens: sum("promptTokens"), cachedTokens: sum("cachedTokens"), completionTokens: sum("completionTokens") },
+    trainedTokens: sum("trainedTokens"),
     amount: charges.reduce((total, { amount }) => total + amount, 0n),
   };
 }

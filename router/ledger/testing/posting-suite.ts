@@ -71,6 +71,17 @@ export function describePosting(openStore: () => Promise<StateStore>): void {
       expect((await recountOf(store.journal, ACME)).differences).toEqual([]);
     });
 
+    it("charges trained tokens once, however often a job's progress is told and in whatever order (B15)", async () => {
+      await using store = await openStore();
+      const { ledger } = ledgerOver(store.journal);
+      const told = [900, 300, 1_200, 1_200, 600].map((trainedTokens) => claimOf("ftjob-1", { trainedTokens }, ROUTER));
+      for (const claim of told) await ledger.post([claim]);
+      await ledger.post([claimOf("ftjob-1", { trainedTokens: 1_200 }, { ...ROUTER, outcome: "cancelled" })]);
+      expect(await chargesOf(ledger, ACME)).toMatchObject([{ trainedTokens: 1_200, outcome: "cancelled", amount: BigInt(1_200 * 300) }]);
+      expect(await ledger.usage({ by: [] })).toMatchObject([{ requests: 1, trainedTokens: 1_200, completionTokens: 0, amount: 360_000n }]);
+      expect((await recountOf(store.journal, ACME)).differences).toEqual([]);
+    });
+
     it("takes back what prompt tokens cost too much once they turn out to be cached, as an entry of its own", async () => {
       await using store = await openStore();
       const { ledger } = ledgerOver(store.journal);

@@ -73,7 +73,9 @@ export function describeReading(openStore: () => Promise<StateStore>): void {
       expect(await ledger.usage({ by: ["key", "model"] })).toMatchObject([{ requests: 1, completionTokens: 16 }]);
       await ledger.post([claimOf("r", { promptTokens: 3, completionTokens: 12 }, ROUTER)]);
       const rows = await ledger.usage({ by: ["project", "key", "model"] });
-      expect(rows).toEqual([{ ...ROUTER, requests: 1, promptTokens: 3, cachedTokens: 0, completionTokens: 16, amount: 6_700n }]);
+      expect(rows).toEqual([
+        { ...ROUTER, requests: 1, promptTokens: 3, cachedTokens: 0, completionTokens: 16, trainedTokens: 0, amount: 6_700n },
+      ]);
       expect((await recountOf(store.journal, ACME)).differences).toEqual([]);
     });
 

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import { openCheckpoint, openTextCodec } from "#model";
 import type { TrainingBase } from "../encode.ts";
 
-export const DEMO_BASE_FOLDER = join(import.meta.dirname, "../../../models/demo-base");
+const DEMO_BASE_FOLDER = join(import.meta.dirname, "../../../models/demo-base");
+
+export { DEMO_BASE_FOLDER };
 
 /** The base that comes with the repository. `contextTokensMax` makes its context shorter. */
 export async function openDemoBase(contextTokensMax?: number): Promise<TrainingBase> {

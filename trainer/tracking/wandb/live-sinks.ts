@@ -41,9 +41,11 @@ export function createWandbSink(deps: WandbDeps, settings: WandbSettings): Sink 
       client = createWandbClient(deps, settings);
       const remote = await upsertRun(client, settings, run, signal);
       const status = remote.created ? undefined : await remoteStatus(client, remote, signal);
-      stream = new FileStream(client, remote, status?.historyLines ?? 0);
+      // Lines whose last step cannot be told are written again from the first on, over themselves.
+      const heldStep = status?.lastStep ?? 0;
+      stream = new FileStream(client, remote, heldStep === 0 ? 0 : (status?.historyLines ?? 0));
       summary = status?.summary ?? {};
-      return { heldStep: status?.lastStep ?? 0, url: remote.url };
+      return { heldStep, url: remote.url };
     },
     async write(rows, signal) {
       const lines = rows.map(historyFields);

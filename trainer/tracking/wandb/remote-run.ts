@@ -37,7 +37,7 @@ export async function upsertRun(client: WandbClient, settings: WandbSettings, ru
 /** How far a run has come. */
 export interface RemoteStatus {
   readonly historyLines: number;
-  /** The step of the last line; 0: none. */
+  /** The step of the last line; 0: none, or not known. */
   readonly lastStep: number;
   readonly summary: JsonFields;
 }
@@ -56,7 +56,7 @@ export async function remoteStatus(
   const summary = parsed(at(bucket, "summaryMetrics"));
   return {
     historyLines: Number(at(bucket, "historyLineCount") ?? 0),
-    lastStep: Number(at(lastLine, "_step") ?? 0),
+    lastStep: Number(at(lastLine, "_step")) || 0,
     summary: typeof summary === "object" && summary !== null && !Array.isArray(summary) ? (summary as JsonFields) : {},
   };
 }

@@ -1,0 +1,133 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { Fault, MINUTE, systemClock } from "#kernel";
+import type { ArrivalsName, Comparison, ComparisonOptions, Metric } from "#scheduler/sim";
+import { outputOf } from "../connection.ts";
+import { printMessage } from "../output.ts";
+
+interface SimulateFlags {
+  readonly trace?: string;
+  readonly workload?: string;
+  readonly policy?: string[];
+  readonly nodes?: number;
+  readonly deltas?: number;
+  readonly oversubscription?: number;
+  readonly seeds?: number;
+  readonly minutes?: number;
+  readonly load?: number;
+  readonly skew?: number;
+  readonly model?: string;
+  readonly faults?: boolean;
+  readonly plots?: string;
+}
+
+/** In the table; the summary has the promised seven. */
+const COLUMNS: readonly (readonly [Metric, string])[] = [
+  ["ttft_ms_p50", "TTFT p50 ms"],
+  ["ttft_ms_p99", "TTFT p99 ms"],
+  ["hit_share", "in slot"],
+  ["hit_share_ram", "in RAM"],
+  ["hit_share_disk", "on disk"],
+  ["loads_per_s", "loads/s"],
+  ["load_mb_per_s", "MB/s"],
+  ["slo_share", "SLO"],
+  ["slo_delta_share", "deltas at SLO"],
+  ["jain", "Jain"],
+  ["churn", "churn"],
+  ["imbalance", "imbalance"],
+];
+const SUMMARY: readonly Metric[] = ["ttft_ms_p50", "ttft_ms_p99", "hit_share", "loads_per_s", "slo_share", "jain", "churn"];
+
+export function addSimulateCommand(program: Command): void {
+  program
+    .command("simulate")
+    .description("run placement policies against a workload on a virtual clock")
+    .option("--trace <file>", "CSV with TIMESTAMP, ContextTokens, GeneratedTokens; deltas are drawn")
+    .option("--workload <name>", "poisson, gamma, diurnal, flash-crowd or mmpp (default: poisson)")
+    .option("--policy <names...>", "policies to compare (default: all)")
+    .option("--nodes <n>", "nodes (default: 8)", positive)
+    .option("--deltas <n>", "deltas at the start (default: 1000)", positive)
+    .option("--oversubscription <x>", "bytes of all deltas over bytes of all slots (default: 8)", positive)
+    .option("--seeds <n>", "runs of each policy, each with a workload of its own (default: 10)", positive)
+    .option("--minutes <m>", "of virtual time (default: 10)", positive)
+    .option("--load <share>", "of what the nodes can serve with full rows (default: 0.6)", positive)
+    .option("--skew <x>", "Zipf's exponent of the deltas' popularity (default: 1)", positive)
+    .option("--model <name>", "how fast nodes are: cpu-124m, cpu-32m or gpu-7b (default: cpu-124m)")
+    .option("--faults", "a node fails, one is slow, the object store is slow")
+    .option("--plots <dir>", "write an SVG for each metric")
+    .action(async (flags: SimulateFlags, command: Command) => {
+      const { compare, COMPARISON_DEFAULTS, POLICIES } = await import("#scheduler/sim");
+      const { createReport, printReport } = await import("#bench");
+      const options: ComparisonOptions = {
+        ...COMPARISON_DEFAULTS,
+        ...numbers(flags),
+        workload: await workloadOf(flags),
+        policies: flags.policy ?? [...POLICIES.keys()],
+        ...(flags.model === undefined ? {} : { model: flags.model }),
+        faults: flags.faults ?? false,
+        progress: printMessage,
+      };
+      const comparison = compare(options, systemClock);
+      if (flags.plots !== undefined) await writePlots(flags.plots, comparison);
+      printReport(await createReport("simulate", tableOf(comparison), summaryOf(comparison)), outputOf(command));
+    });
+}
+
+async function workloadOf(flags: SimulateFlags): Promise<ComparisonOptions["workload"]> {
+  if (flags.trace !== undefined && flags.workload !== undefined) {
+    throw new Fault("parameter_invalid", "--trace and --workload exclude each other", { detail: { field: "workload" } });
+  }
+  if (flags.trace === undefined) return (flags.workload ?? "poisson") as ArrivalsName; // An unknown name is refused by compare.
+  const { readTrace } = await import("#scheduler/sim");
+  return readTrace(await readFile(flags.trace, "utf8"));
+}
+
+/** Only what was given: the rest has its defaults. */
+function numbers({ nodes, deltas, oversubscription, seeds, minutes, load, skew }: SimulateFlags): Partial<ComparisonOptions> {
+  const given = {
+    ...{ nodeCount: nodes, deltaCount: deltas, seeds, oversubscription, load, skew },
+    durationMs: minutes === undefined ? undefined : minutes * MINUTE,
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function tableOf({ policies }: Comparison): Record<string, string | number>[] {
+  return policies.map(({ policy, figures }) => ({
+    policy: policy.name,
+    ...Object.fromEntries(
+      COLUMNS.map(([metric, title]) => {
+        const { mean, halfWidth } = figures[metric];
+        return [title, `${short(mean)} ±${short(halfWidth)}`];
+      }),
+    ),
+  }));
+}
+
+function summaryOf({ policies, speedOverRealTime }: Comparison): Record<string, number> {
+  const summary: Record<string, number> = {};
+  for (const { policy, figures } of policies) {
+    for (const metric of SUMMARY) summary[`${policy.name}.${metric}`] = figures[metric].mean;
+  }
+  return { ...summary, speed_over_real_time: speedOverRealTime };
+}
+
+async function writePlots(directory: string, { policies }: Comparison): Promise<void> {
+  const { barPlot } = await import("#scheduler/sim");
+  await mkdir(directory, { recursive: true });
+  for (const [metric, title] of COLUMNS) {
+    const bars = policies.map(({ policy, figures }) => ({ name: policy.name, value: figures[metric] }));
+    await writeFile(join(directory, `${metric.replaceAll("_", "-")}.svg`), barPlot(title, bars));
+  }
+  printMessage(`${COLUMNS.length} plots in ${directory}`);
+}
+
+function short(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("must be a number above zero");
+  return value;
+}

@@ -1,0 +1,53 @@
+"""Dump what the generators make as JSONL, for the trainer in TypeScript (train-demo.ts).
+
+Without options: the examples and held-out examples of the three tasks, into `data/`.
+`--examples N` dumps more to train on; `--base FILE` dumps documents for the base instead.
+"""
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+from base_corpus import FIRST_MIX, SECOND_MIX, make_document
+from examples import draw_distinct, write_jsonl
+from train_demo import DELTAS, HELD_OUT_EVALUATED, SEED, TRAIN_SAMPLE
+
+DATA = Path(__file__).resolve().parent / "data"
+FIRST_SHARE = 0.85  # of the base's documents, as of its steps
+
+
+def dump_tasks(folder: Path, count: int) -> None:
+    """Write `<task>-train.jsonl` and `<task>-heldout.jsonl`; the first examples are those of train-sample.jsonl."""
+    for index, (name, delta) in enumerate(DELTAS.items()):
+        seed = SEED + 100 * (1 + index)
+        write_jsonl(folder / f"{name}-train.jsonl", draw_distinct(delta.make, random.Random(seed + 1), count, held_out=False))
+        held_out = draw_distinct(delta.make, random.Random(SEED), HELD_OUT_EVALUATED, held_out=True)
+        write_jsonl(folder / f"{name}-heldout.jsonl", held_out)
+
+
+def dump_base(path: Path, count: int) -> None:
+    """Write documents of both mixes in the order of training: a string each, or a list of messages."""
+    rng = random.Random(SEED + 1)
+    with path.open("w", encoding="utf-8") as file:
+        for index in range(count):
+            mix = FIRST_MIX if index < FIRST_SHARE * count else SECOND_MIX
+            file.write(json.dumps(make_document(rng, mix), ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Dump what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--into", type=Path, default=DATA, help="folder for the tasks' files")
+    parser.add_argument("--examples", type=int, default=TRAIN_SAMPLE, help="examples to train on, per task")
+    parser.add_argument("--base", type=Path, help="file for the base's documents")
+    parser.add_argument("--documents", type=int, default=100_000, help="how many documents the base gets")
+    arguments = parser.parse_args()
+    if arguments.base:
+        dump_base(arguments.base, arguments.documents)
+    else:
+        dump_tasks(arguments.into, arguments.examples)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+export type { EventLevel, JobEvent, JobNote } from "./job-events.ts";
+export { JOB_LIMITS, type JobLimits } from "./job-limits.ts";
+export { type JobQuery, Jobs } from "./jobs.ts";
+export { type FineTuning, openFineTuning } from "./open-fine-tuning.ts";
+export { type JobCommand, type JobHold, type JobReport, type LeasedJob, TrainerDesk } from "./trainer-desk.ts";

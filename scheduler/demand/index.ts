@@ -1,0 +1,1 @@
+export { DemandBook, demandWeight } from "./demand-book.ts";

@@ -1,0 +1,52 @@
+import type { Millis, Tokens } from "#kernel";
+
+/** What decides how soon a node could give a first token. All of it from its reports, and what the caller sent since. */
+export interface NodeOutlook {
+  readonly rowsAhead: number;
+  readonly rowsMax: number;
+  /** Mean time of a row, from joining the batch to its end. */
+  readonly meanRowMs: Millis;
+  /** Prompts that it has not computed yet. */
+  readonly promptTokensAhead: Tokens;
+  readonly promptTokenMs: Millis;
+  /** Its step at present, and what the asked row would add to it: rows pay for the ranks they are batched with. */
+  readonly stepMs: Millis;
+  readonly addedStepMs: Millis;
+  /** Until the delta is in its slot, with what is on the way already; 0 when it is. */
+  readonly loadMs: Millis;
+  /** What that load keeps busy and displaces: the same without others' loads before it. */
+  readonly loadCostMs: Millis;
+  /** Whether the delta is in a slot, or would find one: free, or by evicting one that no row uses. */
+  readonly hasRoom: boolean;
+  /** Of the slots' bytes: what rows use now, and what the delta would add; 0 when rows use it already. */
+  readonly slotsInUse: number;
+  readonly addedSlots: number;
+  /** Loads that wait for room in the slots; each needs rows to end first. */
+  readonly starvedLoads: number;
+}
+
+/** A slot is free again when the last row of its delta has ended: about half of a row's time, when one is begun at a random moment. */
+const ROOM_PER_ROW = 0.5;
+
+/** Estimated time to first token: the row and the delta are waited for at the same time, then the prompt is computed. */
+export function firstTokenMs(outlook: NodeOutlook, promptTokens: Tokens): Millis {
+  const { rowsAhead, rowsMax, meanRowMs, promptTokensAhead, promptTokenMs, stepMs, addedStepMs, loadMs } = outlook;
+  const rowsOver = Math.max(0, rowsAhead + 1 - rowsMax);
+  const rowMs = (rowsOver * meanRowMs) / rowsMax + promptTokensAhead * promptTokenMs;
+  const roomMs = outlook.hasRoom ? 0 : (1 + outlook.starvedLoads) * ROOM_PER_ROW * meanRowMs;
+  return Math.max(rowMs, loadMs + roomMs) + stepMs + addedStepMs + promptTokens * promptTokenMs;
+}
+
+/** What a load costs those who come after, beside the one who waits for it: someone's delta leaves and will be loaded again. */
+const LOAD_WEIGHT = 2;
+/** A row lengthens the steps of all for as long as it runs; so many of them count against a first token. */
+const STEPS_WEIGHT = 4;
+
+/** Slots that are nearly all in use are what others wait for: a delta more takes its share of them for as long as its row runs. */
+const SLOTS_WEIGHT = 4;
+
+/** What is compared between nodes: the asker's wait, and what the choice costs others. */
+export function placeCost(outlook: NodeOutlook, promptTokens: Tokens): Millis {
+  const slotsMs = SLOTS_WEIGHT * outlook.slotsInUse ** 2 * outlook.addedSlots * outlook.meanRowMs;
+  return firstTokenMs(outlook, promptTokens) + LOAD_WEIGHT * outlook.loadCostMs + STEPS_WEIGHT * outlook.addedStepMs + slotsMs;
+}

@@ -1,0 +1,81 @@
+import type { Millis, Tokens } from "#kernel";
+import { firstTokenMs, type NodeOutlook, placeCost } from "./estimate.ts";
+import type { HomeRing } from "./home-ring.ts";
+
+/** What a pick looks at; a node costs nothing unless it is a candidate. */
+export interface PickView {
+  readonly ring: HomeRing;
+  alive(node: number): boolean;
+  /** Nodes that have the delta in a slot, or are loading it into one. */
+  holders(delta: number): readonly number[];
+  /** Where the last round wants it; empty for its home on the ring. */
+  targets(delta: number): readonly number[];
+  outlook(node: number, delta: number): NodeOutlook;
+}
+
+export interface PickAsk {
+  readonly delta: number;
+  readonly deltaHash: number;
+  readonly promptTokens: Tokens;
+  /** A first token later than this is late: only then may the request leave the delta's own nodes. */
+  readonly patienceMs: Millis;
+}
+
+/** Beside its home: where it may spill, always the same, so that what it loads there is used again. */
+const SPILL_MAX = 2;
+/** When all of those are late: how far it may go at most. */
+const LAST_RESORT_MAX = 8;
+
+/** A delta that is on more nodes has so many of them looked at, others at every pick: as good as all, by the power of few choices. */
+const HOLDERS_MAX = 12;
+
+/**
+ * The node with the least cost among those that are a place for the delta: where it is in a slot, where the last round wants it, its home and two
+ * more in its order; only when all of them are late, a few more of that order. Looks at a few dozen nodes, however many there are. Ties go to the first
+ * in order. Undefined when nobody is alive.
+ */
+export class NodePick {
+  readonly #view: PickView;
+  readonly #order: number[] = [];
+  #turn = 0;
+  #best: number | undefined;
+  #bestCost: Millis = 0;
+  #bestFirstTokenMs: Millis = 0;
+
+  constructor(view: PickView) {
+    this.#view = view;
+  }
+
+  pick(ask: PickAsk): number | undefined {
+    const view = this.#view;
+    this.#best = undefined;
+    this.#bestCost = Number.POSITIVE_INFINITY;
+    this.#considerSome(view.targets(ask.delta), ask);
+    const places = view.ring.candidates(ask.deltaHash, 1 + SPILL_MAX, this.#order);
+    for (let index = 0; index < places; index++) this.#consider(this.#order[index]!, ask);
+    this.#considerSome(view.holders(ask.delta), ask);
+    if (this.#best !== undefined && this.#bestFirstTokenMs <= ask.patienceMs) return this.#best;
+    const farther = view.ring.candidates(ask.deltaHash, LAST_RESORT_MAX, this.#order);
+    for (let index = places; index < farther; index++) this.#consider(this.#order[index]!, ask);
+    return this.#best;
+  }
+
+  #considerSome(nodes: readonly number[], ask: PickAsk): void {
+    if (nodes.length <= HOLDERS_MAX) {
+      for (const node of nodes) this.#consider(node, ask);
+      return;
+    }
+    for (let index = 0; index < HOLDERS_MAX; index++) this.#consider(nodes[(this.#turn + index) % nodes.length]!, ask);
+    this.#turn = (this.#turn + HOLDERS_MAX) % nodes.length;
+  }
+
+  #consider(node: number, ask: PickAsk): void {
+    if (!this.#view.alive(node)) return;
+    const outlook = this.#view.outlook(node, ask.delta);
+    const cost = placeCost(outlook, ask.promptTokens);
+    if (cost >= this.#bestCost) return;
+    this.#best = node;
+    this.#bestCost = cost;
+    this.#bestFirstTokenMs = firstTokenMs(outlook, ask.promptTokens);
+  }
+}

@@ -1,0 +1,13 @@
+export { type Comparison, COMPARISON_DEFAULTS, type ComparedPolicy, type ComparisonOptions, compare, type Metric } from "./comparison.ts";
+export { confidence, type Interval } from "./confidence.ts";
+export type { DeltaCatalog, Workload } from "./delta-catalog.ts";
+export { type SimFault, standardFaults } from "./fault-plan.ts";
+export { NODE_MODELS, type NodeModel } from "./node-model.ts";
+export { barPlot } from "./plot.ts";
+export { POLICIES } from "./policies/index.ts";
+export type { Policy, RunningPolicy, SimAsk, SimCluster } from "./policy.ts";
+export { figuresOf, type SimFigures } from "./sim-figures.ts";
+export { type SimOptions, type SimRun, simulate } from "./simulator.ts";
+export { ARRIVALS, type ArrivalsName } from "./workloads/arrivals.ts";
+export { readTrace, type TraceRequest } from "./workloads/trace-file.ts";
+export { createTraceWorkload, createWorkload, type WorkloadOptions } from "./workloads/workload.ts";

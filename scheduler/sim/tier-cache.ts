@@ -1,0 +1,107 @@
+import { assert, type Bytes, type Millis } from "#kernel";
+import { type CacheEntry, createCacheEntry, type EvictionOrder } from "../eviction/index.ts";
+
+/** A delta in a tier. Referenced and pinned ones stay. */
+export interface SimEntry extends CacheEntry {
+  readonly delta: number;
+  references: number;
+  pinned: boolean;
+  /** When it is there; until then it is loading, and stays. */
+  readyAtMs: Millis;
+}
+
+/**
+ * One tier of one node: entries under a byte budget, evicted in the order it was given.
+ * Invariants, asserted: the sum of sizes never exceeds the budget; no entry that is referenced, pinned or loading leaves.
+ */
+export class TierCache {
+  readonly capacityBytes: Bytes;
+  readonly entries = new Map<number, SimEntry>();
+  readonly #order: EvictionOrder;
+  readonly #left: (delta: number) => void;
+  usedBytes: Bytes = 0;
+  /** Of those, what rows use or wait for: it can't be had by evicting. */
+  referencedBytes: Bytes = 0;
+
+  /** `left` is told of each delta that left. */
+  constructor(capacityBytes: Bytes, order: EvictionOrder, left: (delta: number) => void = () => undefined) {
+    this.capacityBytes = capacityBytes;
+    this.#order = order;
+    this.#left = left;
+  }
+
+  get(delta: number): SimEntry | undefined {
+    return this.entries.get(delta);
+  }
+
+  refer(entry: SimEntry): void {
+    if (entry.references++ === 0) this.referencedBytes += entry.sizeBytes;
+  }
+
+  release(entry: SimEntry): void {
+    assert(entry.references > 0, "a delta is released that nobody uses");
+    if (--entry.references === 0) this.referencedBytes -= entry.sizeBytes;
+  }
+
+  used(entry: SimEntry, nowMs: Millis): void {
+    this.#order.used(entry, nowMs);
+  }
+
+  /** The new entry, ready at `readyAtMs` (infinite until the caller knows), or undefined when those in use leave no room; then nothing has changed. */
+  admit(delta: number, sizeBytes: Bytes, loadMs: Millis, nowMs: Millis): SimEntry | undefined {
+    assert(!this.entries.has(delta), `delta ${delta} is admitted twice`);
+    if (!this.free(sizeBytes, nowMs)) return undefined;
+    const entry: SimEntry = {
+      ...createCacheEntry(sizeBytes, loadMs),
+      delta,
+      references: 0,
+      pinned: false,
+      readyAtMs: Number.POSITIVE_INFINITY,
+    };
+    this.entries.set(delta, entry);
+    this.usedBytes += sizeBytes;
+    assert(this.usedBytes <= this.capacityBytes, "a tier is over its budget");
+    this.#order.used(entry, nowMs);
+    return entry;
+  }
+
+  /** Evicts until so many bytes are free. False, and nothing has changed, when those in use leave less. */
+  free(sizeBytes: Bytes, nowMs: Millis): boolean {
+    if (this.capacityBytes - this.usedBytes >= sizeBytes) return true;
+    const victims: SimEntry[] = [];
+    let freeBytes = this.capacityBytes - this.usedBytes;
+    while (freeBytes < sizeBytes) {
+      const victim = this.#first(nowMs, victims);
+      if (!victim) return false;
+      victims.push(victim);
+      freeBytes += victim.sizeBytes;
+    }
+    for (const victim of victims) this.remove(victim);
+    return true;
+  }
+
+  remove(entry: SimEntry): void {
+    assert(entry.references === 0, `delta ${entry.delta} is evicted in use`);
+    this.entries.delete(entry.delta);
+    this.usedBytes -= entry.sizeBytes;
+    this.#order.evicted(entry);
+    this.#left(entry.delta);
+  }
+
+  /** Forgets everything, used or not: the process that held it is gone. */
+  clear(): void {
+    for (const delta of this.entries.keys()) this.#left(delta);
+    this.entries.clear();
+    this.usedBytes = 0;
+    this.referencedBytes = 0;
+  }
+
+  #first(nowMs: Millis, taken: readonly SimEntry[]): SimEntry | undefined {
+    let first: SimEntry | undefined;
+    for (const entry of this.entries.values()) {
+      if (entry.references > 0 || entry.pinned || entry.readyAtMs > nowMs) continue;
+      if ((!first || entry.priority < first.priority) && !taken.includes(entry)) first = entry;
+    }
+    return first;
+  }
+}

@@ -1,0 +1,95 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { type Bytes, MIB, type Millis, SECOND } from "#kernel";
+import {
+  type GrpcChannel,
+  type Job,
+  JobCommand,
+  type JobWork,
+  type LeaseJobResponse,
+  type PublishDeltaRequest,
+  type ReportJobRequest,
+  type SaveCheckpointRequest,
+  type StepMetrics,
+  TrainingServiceService,
+} from "#proto";
+
+/** A job that this trainer has. */
+export interface HeldJob {
+  readonly job: Job;
+  readonly epoch: number;
+  readonly leaseMs: Millis;
+  readonly given: LeaseJobResponse;
+}
+
+/** The router keeps a trainer waiting for some seconds. */
+const LEASE_MS_MAX: Millis = 20 * SECOND;
+const REPORT_MS_MAX: Millis = 10 * SECOND;
+/** A delta is read, checked and loaded by a node. */
+const PUBLISH_MS_MAX: Millis = 120 * SECOND;
+const PIECE_BYTES: Bytes = MIB;
+
+/** The router's desk for trainers, over the wire. Every call throws the router's fault; lease_lost means: forget the job. */
+export class JobDesk {
+  readonly #router: GrpcChannel;
+  readonly trainerId: string;
+
+  constructor(router: GrpcChannel, trainerId: string) {
+    this.#router = router;
+    this.trainerId = trainerId;
+  }
+
+  /** Undefined when there is no such work. */
+  async lease(work: JobWork, bases: readonly string[], signal: AbortSignal): Promise<HeldJob | undefined> {
+    const request = { trainerId: this.trainerId, work, bases: [...bases] };
+    const given = await this.#router.unary(TrainingServiceService.leaseJob, request, { signal, timeoutMs: LEASE_MS_MAX });
+    const { job, epoch, leaseMs } = given;
+    return job && { job, epoch, leaseMs, given };
+  }
+
+  async report(report: Omit<ReportJobRequest, "trainerId">): Promise<JobCommand> {
+    const request = { ...report, trainerId: this.trainerId };
+    const { command } = await this.#router.unary(TrainingServiceService.reportJob, request, { timeoutMs: REPORT_MS_MAX });
+    return command === JobCommand.JOB_COMMAND_UNSPECIFIED ? JobCommand.JOB_COMMAND_GO_ON : command;
+  }
+
+  async *readFile({ job, epoch }: HeldJob, fileId: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const request = { jobId: job.id, epoch, fileId };
+    for await (const { piece } of this.#router.serverStream(TrainingServiceService.readTrainingFile, request, { signal })) yield piece;
+  }
+
+  async saveCheckpoint({ job, epoch }: HeldJob, step: number, file: string, signal: AbortSignal): Promise<void> {
+    const parts = async function* (): AsyncGenerator<SaveCheckpointRequest> {
+      yield { part: { $case: "lease", value: { jobId: job.id, epoch, step } } };
+      for await (const value of pieces(file)) yield { part: { $case: "piece", value } };
+    };
+    await this.#router.clientStream(TrainingServiceService.saveCheckpoint, parts(), { signal });
+  }
+
+  async loadCheckpoint({ job, epoch }: HeldJob, file: string, signal: AbortSignal): Promise<void> {
+    await mkdir(dirname(file), { recursive: true });
+    const router = this.#router;
+    const lease = { jobId: job.id, epoch, step: 0 };
+    await pipeline(async function* () {
+      for await (const { piece } of router.serverStream(TrainingServiceService.loadCheckpoint, { lease }, { signal })) yield piece;
+    }, createWriteStream(file));
+  }
+
+  /** A PEFT folder: the end of the job, or with `checkpoint` one of its checkpoints. Gives the model's full name. */
+  async publish({ job, epoch }: HeldJob, directory: string, checkpoint: StepMetrics | undefined, signal: AbortSignal): Promise<string> {
+    const parts = async function* (): AsyncGenerator<PublishDeltaRequest> {
+      const lease = { jobId: job.id, epoch, step: 0 };
+      yield { part: { $case: "header", value: { lease, step: checkpoint?.step ?? 0, metrics: checkpoint } } };
+      for await (const value of pieces(join(directory, "adapter_config.json"))) yield { part: { $case: "config", value } };
+      for await (const value of pieces(join(directory, "adapter_model.safetensors"))) yield { part: { $case: "weights", value } };
+    };
+    const call = { signal, timeoutMs: PUBLISH_MS_MAX };
+    return (await this.#router.clientStream(TrainingServiceService.publishDelta, parts(), call)).model;
+  }
+}
+
+function pieces(file: string): AsyncIterable<Buffer> {
+  return createReadStream(file, { highWaterMark: PIECE_BYTES });
+}

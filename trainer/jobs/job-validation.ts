@@ -1,0 +1,50 @@
+import { Fault, isFault } from "#kernel";
+import type { Job } from "#proto";
+import { type TrainingBase, type TrainingFileSummary, validateTrainingFile } from "../data/index.ts";
+import { holdsBack, trainedRecords } from "./held-out.ts";
+import { type ChosenHyperparameters, chooseHyperparameters } from "./hyperparameter-choice.ts";
+
+/** What the check of a job's files comes to. */
+export interface ValidatedJob extends ChosenHyperparameters {
+  /** Of the whole training, what is billed at most. */
+  readonly plannedTokens: number;
+  readonly training: TrainingFileSummary;
+}
+
+/** Reads one of the job's files from its beginning. */
+export type ReadFile = (fileId: string) => AsyncIterable<Uint8Array>;
+
+/**
+ * Checks the files of a job from end to end, and chooses what was not asked for.
+ * @throws Fault as {@link validateTrainingFile}, naming the file's field and the first wrong lines
+ */
+export async function validateJob(
+  job: Job,
+  base: TrainingBase & { readonly info: { readonly parameterCount: number } },
+  read: ReadFile,
+): Promise<ValidatedJob> {
+  const wished = job.wished ?? { targets: [] };
+  const options = wished.promptLossWeight === undefined ? {} : { promptLossWeight: wished.promptLossWeight };
+  const training = await validateTrainingFile(read(job.trainingFile), base, options);
+  if (job.validationFile !== "") await validateHeldOut(job, base, read);
+  const heldBack = holdsBack(job, training.records);
+  const share = trainedRecords(training.records, heldBack) / training.records;
+  const choice = chooseHyperparameters(wished, {
+    examples: Math.max(1, Math.round(training.examples * share)),
+    parameterCount: base.info.parameterCount,
+  });
+  const reasons = heldBack
+    ? { ...choice.reasons, validation: "every tenth example is held back; training stops when they get no better" }
+    : choice.reasons;
+  return { ...choice, reasons, training, plannedTokens: training.tokens * choice.chosen.epochs };
+}
+
+async function validateHeldOut(job: Job, base: TrainingBase, read: ReadFile): Promise<void> {
+  try {
+    await validateTrainingFile(read(job.validationFile), base);
+  } catch (error) {
+    if (!isFault(error) || error.detail.field !== "training_file") throw error;
+    const message = error.message.replace(/^the training file/, "the validation file");
+    throw new Fault(error.reason, message, { detail: { ...error.detail, field: "validation_file" } });
+  }
+}
