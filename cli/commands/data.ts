@@ -1,11 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type NanoUsd, parseUsd } from "#kernel";
-import { type DataKind, prepareData } from "#trainer";
+import type { DataKind } from "#trainer";
 import { outputOf } from "../connection.ts";
 import { createDataDialogue } from "../data-dialogue.ts";
-import { printDataReport } from "../data-report.ts";
 import { printMessage } from "../output.ts";
-import { findTrainingBase } from "../training-base.ts";
 import { trainingPrice } from "../training-price.ts";
 
 interface PrepareCommandOptions {
@@ -33,6 +31,9 @@ export function addDataCommand(program: Command): void {
 }
 
 async function prepare(file: string, options: PrepareCommandOptions, command: Command): Promise<void> {
+  const { prepareData } = await import("#trainer");
+  const { findTrainingBase } = await import("../training-base.ts");
+  const { printDataReport } = await import("../data-report.ts");
   const output = outputOf(command);
   const base = await findTrainingBase(options.base, command);
   using dialogue = createDataDialogue({ takeAll: options.yes, quiet: output === "json" });

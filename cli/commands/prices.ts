@@ -2,7 +2,6 @@ import type { Command } from "commander";
 import { AdminServiceService, type PriceList, type Prices } from "#proto";
 import { withConnection } from "../connection.ts";
 import { formatTime, type OutputFormat, printRows } from "../output.ts";
-import { readPriceFile } from "../price-file.ts";
 
 export function addPricesCommand(program: Command): void {
   const prices = program.command("prices").description("price lists: dollars per million tokens; each is a new version");
@@ -12,6 +11,7 @@ export function addPricesCommand(program: Command): void {
     .description("add a price list from a JSON file as the next version (docs/billing.md)")
     .action((file: string, _options: unknown, command: Command) =>
       withConnection(command, async ({ adminChannel, output, signal }) => {
+        const { readPriceFile } = await import("../price-file.ts");
         const priceList = readPriceFile(file);
         const added = await adminChannel.unary(AdminServiceService.addPriceList, { priceList }, { signal });
         print(output, added.priceList ? [added.priceList] : []);
