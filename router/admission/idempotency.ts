@@ -6,8 +6,11 @@ import type { Question } from "./request-identity.ts";
 
 /** For how long a repetition gets the same answer: as long as anyone retries. */
 const KEEP_MS: Millis = 24 * 60 * MINUTE;
-/** After a router's death its key is free again this soon. */
-const TERM_MS: Millis = 30 * SECOND;
+/**
+ * After a router's death its key is free again this soon. Longer than any pause of a living one; should two be at it all
+ * the same, they have one id, one seed and one charge.
+ */
+const TERM_MS: Millis = 6 * SECOND;
 /** Three tries before a term is over. */
 const RENEW_MS: Millis = TERM_MS / 3;
 /** A larger answer is not kept: a repetition is generated again, under the same id. A million characters are no chat. */
