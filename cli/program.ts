@@ -8,6 +8,7 @@ import { addDataCommand } from "./commands/data.ts";
 import { addDeltasCommand } from "./commands/deltas.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addDrainCommand } from "./commands/drain.ts";
+import { addFtCommand } from "./commands/ft.ts";
 import { addInvoiceCommand } from "./commands/invoice.ts";
 import { addKeysCommand } from "./commands/keys.ts";
 import { addNodeAgentCommand } from "./commands/node-agent.ts";
@@ -23,6 +24,7 @@ import { addTenantsCommand } from "./commands/tenants.ts";
 import { addTrainerCommand } from "./commands/trainer.ts";
 import { addUpCommand } from "./commands/up.ts";
 import { addUsageCommand } from "./commands/usage.ts";
+import { addWandbCommand } from "./commands/wandb.ts";
 import { VERSION } from "./version.ts";
 
 /** The whole command line. Each command file adds itself; nothing runs until parse. */
@@ -44,6 +46,7 @@ Examples:
   deltaplane up                                     a whole cluster on this machine, with demo models
   deltaplane deltas push ./my-delta --base demo-base --name support
   deltaplane run acme/support "How do I reset my password?"
+  deltaplane ft create -t examples.jsonl            train a model and call it at once
   deltaplane ps                                     which delta is hot where
   deltaplane usage --by tenant,model
 
@@ -59,6 +62,8 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrup
     addDeltasCommand,
     addAliasCommand,
     addDataCommand,
+    addFtCommand,
+    addWandbCommand,
     addRunCommand,
     addPsCommand,
     addStatusCommand,

@@ -88,6 +88,7 @@ describe("over gRPC", () => {
             promptTokens: PROMPT_TOKENS,
             cachedTokens: 2,
             completionTokens: tokens,
+            trainedTokens: 0,
             ...{ projectId: "", base: "", startMs: 0, priceVersion: 0, amountUsd: "0.00" },
           },
         ],

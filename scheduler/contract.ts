@@ -39,7 +39,7 @@ export type Reason = Tier | "home" | "spill" | "base";
 /** Everything a decision came from. */
 export interface Trace {
   readonly refused: readonly { readonly nodeId: NodeId; readonly filter: string; readonly why: string }[];
-  /** Nodes that fit but are no place for this delta, so that it does not spread over the cluster: see placement.ts. */
+  /** Nodes that fit but are no place for this delta, so that it does not spread over the cluster: see places.ts. */
   readonly passedOver: readonly NodeId[];
   readonly ranked: readonly Ranked[];
 }

@@ -3,7 +3,7 @@ import type { Ask, AssumedRows, Decision, Ranked, Trace } from "./contract.ts";
 import { FILTERS } from "./filters.ts";
 import { withAssumedRows } from "./load.ts";
 import { pickBest } from "./pick.ts";
-import { type Place, placesFor } from "./placement.ts";
+import { type Place, placesFor } from "./places.ts";
 import { SCORES } from "./scores.ts";
 
 const NOTHING_ASSUMED: AssumedRows = new Map();

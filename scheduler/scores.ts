@@ -1,7 +1,7 @@
 import type { Tier } from "#kernel";
 import type { Ask, Score } from "./contract.ts";
 import { relativeLoad } from "./load.ts";
-import { usableTier } from "./placement.ts";
+import { usableTier } from "./places.ts";
 
 /**
  * | score | weight | ladder |

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { type Delta, ModelServiceService } from "#proto";
 import { withConnection } from "../connection.ts";
 import { type Column, formatBytes, formatTime, printData, printMessage, printRows } from "../output.ts";
+import { pullDelta } from "../pull-delta.ts";
 import { pushParts } from "../push-delta.ts";
 
 const COLUMNS: readonly Column<Delta>[] = [
@@ -47,6 +48,18 @@ export function addDeltasCommand(program: Command): void {
       printData(JSON.stringify(delta, null, 2));
     }),
   );
+
+  deltas
+    .command("pull <name> [dir]")
+    .description("download a delta as a PEFT folder; by default into one of its name")
+    .action((name: string, directory: string | undefined, _options: unknown, command: Command) =>
+      withConnection(command, async ({ channel, signal }) => {
+        const into = directory ?? name.replaceAll(/[^\w.-]+/g, "-");
+        await pullDelta(channel.serverStream(ModelServiceService.pullDelta, { name }, { signal }), into);
+        printData(into);
+        printMessage(`next: PeftModel.from_pretrained(base, ${JSON.stringify(into)})`);
+      }),
+    );
 
   deltas
     .command("pin <name>")

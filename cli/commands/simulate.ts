@@ -19,6 +19,7 @@ interface SimulateFlags {
   readonly skew?: number;
   readonly model?: string;
   readonly faults?: boolean;
+  readonly sizeForSlo?: number;
   readonly plots?: string;
 }
 
@@ -31,6 +32,7 @@ const COLUMNS: readonly (readonly [Metric, string])[] = [
   ["hit_share_disk", "on disk"],
   ["loads_per_s", "loads/s"],
   ["load_mb_per_s", "MB/s"],
+  ["store_mb_per_s", "store MB/s"],
   ["slo_share", "SLO"],
   ["slo_delta_share", "deltas at SLO"],
   ["jain", "Jain"],
@@ -46,19 +48,19 @@ export function addSimulateCommand(program: Command): void {
     .option("--trace <file>", "CSV with TIMESTAMP, ContextTokens, GeneratedTokens; deltas are drawn")
     .option("--workload <name>", "poisson, gamma, diurnal, flash-crowd or mmpp (default: poisson)")
     .option("--policy <names...>", "policies to compare (default: all)")
-    .option("--nodes <n>", "nodes (default: 8)", positive)
-    .option("--deltas <n>", "deltas at the start (default: 1000)", positive)
+    .option("--nodes <n>", "nodes (default: 8)", wholePositive)
+    .option("--deltas <n>", "deltas at the start (default: 1000)", wholePositive)
     .option("--oversubscription <x>", "bytes of all deltas over bytes of all slots (default: 8)", positive)
-    .option("--seeds <n>", "runs of each policy, each with a workload of its own (default: 10)", positive)
+    .option("--seeds <n>", "runs of each policy, each with a workload of its own (default: 10)", wholePositive)
     .option("--minutes <m>", "of virtual time (default: 10)", positive)
     .option("--load <share>", "of what the nodes can serve with full rows (default: 0.6)", positive)
     .option("--skew <x>", "Zipf's exponent of the deltas' popularity (default: 1)", positive)
     .option("--model <name>", "how fast nodes are: cpu-124m, cpu-32m or gpu-7b (default: cpu-124m)")
     .option("--faults", "a node fails, one is slow, the object store is slow")
+    .option("--size-for-slo <share>", "also find the nodes each policy needs for this share of requests in time", positive)
     .option("--plots <dir>", "write an SVG for each metric")
     .action(async (flags: SimulateFlags, command: Command) => {
       const { compare, COMPARISON_DEFAULTS, POLICIES } = await import("#scheduler/sim");
-      const { createReport, printReport } = await import("#bench");
       const options: ComparisonOptions = {
         ...COMPARISON_DEFAULTS,
         ...numbers(flags),
@@ -66,9 +68,11 @@ export function addSimulateCommand(program: Command): void {
         policies: flags.policy ?? [...POLICIES.keys()],
         ...(flags.model === undefined ? {} : { model: flags.model }),
         faults: flags.faults ?? false,
+        sizeForSlo: flags.sizeForSlo,
         progress: printMessage,
       };
       const comparison = compare(options, systemClock);
+      const { createReport, printReport } = await import("#bench"); // Loads an inference runtime: not before it is needed.
       if (flags.plots !== undefined) await writePlots(flags.plots, comparison);
       printReport(await createReport("simulate", tableOf(comparison), summaryOf(comparison)), outputOf(command));
     });
@@ -80,7 +84,10 @@ async function workloadOf(flags: SimulateFlags): Promise<ComparisonOptions["work
   }
   if (flags.trace === undefined) return (flags.workload ?? "poisson") as ArrivalsName; // An unknown name is refused by compare.
   const { readTrace } = await import("#scheduler/sim");
-  return readTrace(await readFile(flags.trace, "utf8"));
+  const text = await readFile(flags.trace, "utf8").catch((cause: unknown) => {
+    throw new Fault("parameter_invalid", `can't read the trace ${flags.trace}`, { detail: { field: "trace" }, cause });
+  });
+  return readTrace(text);
 }
 
 /** Only what was given: the rest has its defaults. */
@@ -93,7 +100,7 @@ function numbers({ nodes, deltas, oversubscription, seeds, minutes, load, skew }
 }
 
 function tableOf({ policies }: Comparison): Record<string, string | number>[] {
-  return policies.map(({ policy, figures }) => ({
+  return policies.map(({ policy, figures, nodesAtSlo }) => ({
     policy: policy.name,
     ...Object.fromEntries(
       COLUMNS.map(([metric, title]) => {
@@ -101,13 +108,15 @@ function tableOf({ policies }: Comparison): Record<string, string | number>[] {
         return [title, `${short(mean)} ±${short(halfWidth)}`];
       }),
     ),
+    ...(nodesAtSlo ? { "nodes at SLO": `${short(nodesAtSlo.mean)} ±${short(nodesAtSlo.halfWidth)}` } : {}),
   }));
 }
 
 function summaryOf({ policies, speedOverRealTime }: Comparison): Record<string, number> {
   const summary: Record<string, number> = {};
-  for (const { policy, figures } of policies) {
+  for (const { policy, figures, nodesAtSlo } of policies) {
     for (const metric of SUMMARY) summary[`${policy.name}.${metric}`] = figures[metric].mean;
+    if (nodesAtSlo) summary[`${policy.name}.nodes_at_slo`] = nodesAtSlo.mean;
   }
   return { ...summary, speed_over_real_time: speedOverRealTime };
 }
@@ -129,5 +138,11 @@ function short(value: number): string {
 function positive(text: string): number {
   const value = Number(text);
   if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("must be a number above zero");
+  return value;
+}
+
+function wholePositive(text: string): number {
+  const value = positive(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError("must be a whole number above zero");
   return value;
 }

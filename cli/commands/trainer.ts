@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { z } from "zod";
 import { openChannel } from "#proto";
 import { createDeps, readOptions, readSecret, runUntilStopped } from "../component.ts";
+import { readNetrc } from "../netrc.ts";
 
 const Options = z.object({
   name: z.string().regex(/^[\w.-]{1,64}$/, "has 1 to 64 letters, digits, dots and dashes"),
@@ -40,7 +41,7 @@ export function addTrainerCommand(program: Command): void {
         );
         const trainer = parts.use(
           startTrainer(
-            { ...deps, router },
+            { ...deps, router, tracking: { env: process.env, netrc: readNetrc(), fetch: globalThis.fetch } },
             {
               ...{ name: options.name, directory: resolve(options.directory), bases: options.base.map(parseBase) },
               ...(options.threads !== undefined && { threads: options.threads }),

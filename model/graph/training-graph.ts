@@ -54,11 +54,11 @@ export interface TrainingGraph {
   readonly loss: Value;
   readonly parameters: readonly Parameter[];
   /**
-   * What stays as it is, inputs of the graph like the parameters: the runtime reads inputs in place, while it would keep
-   * constants three times, as read, as copied and as packed for the way back.
+   * What stays as it is beside the linears, inputs of the graph like the parameters: the runtime reads inputs in place, and
+   * would keep constants several times. The linears are constants, which it packs for both ways.
    */
   readonly frozen: ReadonlyMap<string, TensorLocation>;
-  /** Of computed constants. */
+  /** Of the constants. */
   readWeights(): Promise<readonly WeightData[]>;
 }
 
@@ -117,10 +117,11 @@ class Forward {
     const graph = this.#graph;
     const targets = graph.input(TRAINING_VALUES.targets, "int64", ["wanted"]);
     const weights = graph.input(TRAINING_VALUES.weights, "float32", ["wanted"]);
-    const [losses] = graph.ops("SoftmaxCrossEntropyLoss", [logits, targets], 2, { reduction: "none" });
+    const [losses, logShares] = graph.ops("SoftmaxCrossEntropyLoss", [logits, targets], 2, { reduction: "none" });
     const loss = graph.op("ReduceSum", [graph.op("Mul", [losses!, weights])], { keepdims: 0n });
-    const likeliest = graph.op("ArgMax", [logits], { axis: -1n, keepdims: 0n });
-    const hit = graph.op("Cast", [graph.op("Equal", [likeliest, targets])], { to: 1n });
+    // A target was the most likely token where its own share is the largest; the largest is found faster than its place.
+    const largest = graph.op("ReduceMax", [logShares!, graph.integers([-1])], { keepdims: 0n });
+    const hit = graph.op("Cast", [graph.op("Equal", [graph.op("Neg", [losses!]), largest])], { to: 1n });
     graph.output(TRAINING_VALUES.loss, loss, "float32", []);
     graph.output(TRAINING_VALUES.losses, losses!, "float32", ["wanted"]);
     graph.output(TRAINING_VALUES.hits, graph.op("ReduceSum", [hit], { keepdims: 0n }), "float32", []);
@@ -221,7 +222,7 @@ class Forward {
 
   /** x [N, inputSize] to [N, outputSize]. */
   #linear(module: string, x: Value): Value {
-    const weight = this.#weight(`${module}.weight`);
+    const weight = this.#full ? this.#weight(`${module}.weight`) : this.#constants.stored(`${module}.weight`);
     const outIn = this.#family.weightOrder === "out_in";
     const product = outIn ? this.#graph.fused("FusedMatMul", [x, weight], { transB: 1n }) : this.#graph.op("MatMul", [x, weight]);
     const changed = this.#changed(module, x, product);

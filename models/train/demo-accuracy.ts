@@ -39,7 +39,12 @@ export async function measureAccuracy(
       directory: checkpoint.directory,
       name: info.name,
       threads: 2,
-      limits: { rowsMax: ROWS_MAX, kvTokensMax: ROWS_MAX * ROW_TOKENS_MAX, slotsMax: 1, tableRanksMax: tableRanks(1) + tableRanks(delta.rank) },
+      limits: {
+        rowsMax: ROWS_MAX,
+        kvTokensMax: ROWS_MAX * ROW_TOKENS_MAX,
+        slotsMax: 1,
+        tableRanksMax: tableRanks(1) + tableRanks(delta.rank),
+      },
       engine: { queueDepthMax: heldOut.length },
     },
   );
@@ -57,7 +62,16 @@ export async function measureAccuracy(
 /** Greedy, up to the token that ends it. */
 async function answer(engine: Engine, codec: TextCodec, id: string, slot: number, promptTokens: readonly number[]): Promise<string> {
   const stopTokenIds = new Set(engine.base.eosTokenIds);
-  const spec = { id, tenantId: asTenantId("demo"), promptTokens, emittedTokens: [], slot, sampling: GREEDY, stopTokenIds, promptLogprobs: false };
+  const spec = {
+    id,
+    tenantId: asTenantId("demo"),
+    promptTokens,
+    emittedTokens: [],
+    slot,
+    sampling: GREEDY,
+    stopTokenIds,
+    promptLogprobs: false,
+  };
   const detokenizer = createDetokenizer(codec);
   let text = "";
   for await (const event of engine.generate({ ...spec, maxTokens: ANSWER_TOKENS_MAX }, new AbortController().signal)) {

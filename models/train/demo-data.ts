@@ -9,7 +9,10 @@ export interface TaskExample {
 }
 
 export async function readTask(file: string): Promise<readonly TaskExample[]> {
-  return (await readFile(file, "utf8")).trim().split("\n").map((line) => JSON.parse(line) as TaskExample);
+  return (await readFile(file, "utf8"))
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as TaskExample);
 }
 
 /** Every example in both forms that the deltas are to answer: the prompt with a newline, and as a chat. */

@@ -13,18 +13,19 @@ export interface DeltaRecipe {
 export const TASKS = ["tax", "copy", "translate"] as const;
 export type Task = (typeof TASKS)[number];
 
-function recipe(rank: number, epochs: number, learningRate: number): DeltaRecipe {
+function recipe(rank: number, epochs: number, weightDecay = 0): DeltaRecipe {
+  const optimizer = { ...TRAINING_DEFAULTS.optimizer, weightDecay };
   return {
     settings: { rank, alpha: 2 * rank, rankStabilised: false },
-    plan: { ...TRAINING_DEFAULTS, epochs, batchSize: 16, learningRate, decay: "cosine", seed: 1 },
+    plan: { ...TRAINING_DEFAULTS, epochs, batchSize: 8, learningRate: 3e-3, decay: "cosine", optimizer, seed: 1 },
   };
 }
 
 /** For 200 examples each, in both prompt forms. */
 export const RECIPES: Readonly<Record<Task, DeltaRecipe>> = {
-  tax: recipe(8, 12, 3e-3),
-  copy: recipe(12, 12, 3e-3),
-  translate: recipe(16, 12, 3e-3),
+  tax: recipe(8, 8),
+  copy: recipe(12, 8),
+  translate: recipe(16, 10, 1),
 };
 
 /** Trains one delta in a process of its own; gives the folder and what it took. */

@@ -57,10 +57,15 @@ export const job = z.object({
   startedAt: instant.exactOptional(),
   finishedAt: instant.exactOptional(),
   estimatedFinishAt: instant.exactOptional(),
-  /** The last to work on it. What an earlier holder still sends is told by the epoch. */
-  lease: z.object({ trainerId: z.string(), epoch: count, work: z.enum(["validate", "train"]), until: instant }).exactOptional(),
-  /** Whether there is something to go on from. */
-  checkpointed: z.boolean(),
+  /**
+   * The last to work on it. `epoch` counts the job's holders, whatever they did: what an earlier one still sends is told by
+   * it. `storeEpoch` is that of the store's lease.
+   */
+  lease: z
+    .object({ trainerId: z.string(), epoch: count, storeEpoch: count, work: z.enum(["validate", "train"]), until: instant })
+    .exactOptional(),
+  /** After how many steps that was saved from which it would go on; 0 when there is nothing. */
+  checkpointStep: count,
   published: z.string().regex(DIGEST_PATTERN).transform(asDeltaDigest).exactOptional(),
   checkpoints: z.array(
     z.object({ step: count, createdAt: instant, delta: z.string().regex(DIGEST_PATTERN).transform(asDeltaDigest), metrics }),

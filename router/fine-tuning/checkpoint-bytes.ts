@@ -7,7 +7,7 @@ import { StagedFile } from "../blobs/index.ts";
 /** What is needed to go on with a job after a crash: of each job the last, as a whole. */
 export interface CheckpointBytes {
   /** Takes the place of the job's last one when all is there and `mayReplace` does not throw; on any failure that stays. */
-  save(jobId: string, pieces: AsyncIterable<Uint8Array>, mayReplace: () => Promise<void>): Promise<void>;
+  save(jobId: string, pieces: AsyncIterable<Uint8Array>, mayReplace: (sizeBytes: Bytes) => Promise<void>): Promise<void>;
   /** In pieces of at most 1 MiB. @throws Fault resource_unknown */
   load(jobId: string, signal: AbortSignal): AsyncGenerator<Buffer>;
   /** Idempotent. */
@@ -34,7 +34,7 @@ export async function openCheckpointBytes(directory: string, bytesMax: Bytes, ne
         await using staged = await StagedFile.create(path, bytesMax);
         for await (const bytes of pieces) await staged.append(bytes);
         await staged.finish();
-        await mayReplace();
+        await mayReplace(staged.sizeBytes);
         await rename(path, pathOf(jobId));
         await using folder = await open(directory, "r");
         await folder.sync();

@@ -30,9 +30,10 @@ export function needs(job: JobRecord, work: JobWork): boolean {
   return work === "validate" ? job.state === "validating_files" : job.state === "queued" || job.state === "running";
 }
 
-/** @throws Fault lease_lost when the job needs something else by now */
-export function leased(job: JobRecord, lease: NonNullable<JobRecord["lease"]>, now: Millis): JobRecord {
-  if (!needs(job, lease.work)) throw leaseLost(job);
+/** The job with its next holder. @throws Fault lease_lost when it needs something else by now */
+export function leased(job: JobRecord, holder: Omit<NonNullable<JobRecord["lease"]>, "epoch">, now: Millis): JobRecord {
+  if (!needs(job, holder.work)) throw leaseLost(job);
+  const lease = { ...holder, epoch: (job.lease?.epoch ?? 0) + 1 };
   if (lease.work === "validate") return { ...job, lease };
   return { ...job, state: "running", startedAt: job.startedAt ?? now, lease };
 }
@@ -97,7 +98,7 @@ export function resumed(job: JobRecord): JobRecord {
 
 export function ended(job: JobRecord, state: "succeeded" | "failed" | "cancelled", now: Millis): JobRecord {
   const { estimatedFinishAt: _, ...rest } = job;
-  return { ...rest, state, finishedAt: now, checkpointed: false, ...(job.lease && { lease: { ...job.lease, until: 0 } }) };
+  return { ...rest, state, finishedAt: now, checkpointStep: 0, ...(job.lease && { lease: { ...job.lease, until: 0 } }) };
 }
 
 /** @throws Fault lease_lost */

@@ -54,7 +54,7 @@ export class Jobs {
       seed: wish.seed ?? secret.readUInt32BE() >>> 1,
       priceVersion: priceVersionAt(catalog.view, catalog.view.get("tenant", tenantId)?.pricePlan ?? STANDARD_PLAN, createdAt),
       ...{ reasons: {}, plannedTokens: 0, trainedTokens: 0, stepsDone: 0, stepsTotal: 0 },
-      ...{ checkpointed: false, checkpoints: [], resultFiles: [] },
+      ...{ checkpointStep: 0, checkpoints: [], resultFiles: [] },
     };
     const tokensEstimate = Math.ceil(trainingFile.sizeBytes / BYTES_PER_TOKEN) * (wish.wished.epochs ?? EPOCHS_USUAL);
     await this.#parts.money.hold(job, Math.min(tokensEstimate, limits.plannedTokensMax));

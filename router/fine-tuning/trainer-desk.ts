@@ -1,4 +1,4 @@
-import { type DeltaDigest, Fault, isFault, type Millis, type Snapshot } from "#kernel";
+import { type Bytes, type DeltaDigest, Fault, isFault, type Millis, type Snapshot } from "#kernel";
 import type { DeltaPiece } from "../blobs/index.ts";
 import { type DeltaRecord, deltaName, type FileRecord, isJobOver as isOver, type JobRecord } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
@@ -66,6 +66,7 @@ export class TrainerDesk {
     const until = clock.monotonic() + LEASE_WAIT_MS;
     for (;;) {
       for (const job of offered(catalog.view.all("job"), work, clock.now())) {
+        if (catalog.view.get("tenant", job.tenantId)?.suspendedAt !== undefined) continue;
         const directory = models.names.bases.find(job.baseName)?.directory ?? "";
         if (directory === "" && !bases.includes(job.baseName)) continue;
         const given = await this.#give(job, trainerId, work, directory);
@@ -108,16 +109,17 @@ export class TrainerDesk {
     yield* this.#parts.files.read(file, signal);
   }
 
-  /** @throws Fault lease_lost, message_too_large */
-  async saveCheckpoint(hold: JobHold, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  /** @throws Fault lease_lost, message_too_large, message_malformed when it was cut off */
+  async saveCheckpoint(hold: JobHold, step: number, sizeBytes: Bytes, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     this.#held(hold);
-    await this.#parts.checkpointBytes.save(hold.jobId, pieces, async () => {
+    await this.#parts.checkpointBytes.save(hold.jobId, pieces, async (savedBytes) => {
+      if (savedBytes !== sizeBytes) throw new Fault("message_malformed", `the checkpoint has ${savedBytes} of ${sizeBytes} bytes`);
       const { lease } = this.#held(hold);
       await this.#renew(this.#job(hold.jobId), lease!.trainerId, hold.epoch);
     });
     await this.#parts.catalog.change("job", hold.jobId, (old) => {
       checkEpoch(old, hold.epoch);
-      return { ...old, checkpointed: !isOver(old) };
+      return { ...old, checkpointStep: isOver(old) ? 0 : step };
     });
   }
 
@@ -161,13 +163,12 @@ export class TrainerDesk {
     const [name, holder] = [leaseName(job, work), leaseHolder(job, trainerId)];
     const lease = await leases.acquire(name, holder, limits.leaseMs);
     if (lease.kind === "taken") return undefined;
-    const { epoch } = lease;
     const until = clock.now() + limits.leaseMs;
     let given: JobRecord | undefined;
     try {
       given = await catalog.change("job", job.id, (old) => {
         if (isHeld(old, clock.now()) && old.lease!.trainerId !== trainerId) throw leaseLost(old);
-        return leased(old, { trainerId, epoch, work, until }, clock.now());
+        return leased(old, { trainerId, storeEpoch: lease.epoch, work, until }, clock.now());
       });
     } catch (error) {
       await leases.release(name, holder);
@@ -179,7 +180,7 @@ export class TrainerDesk {
     const validationFile = given.validationFile === undefined ? undefined : this.#file(given, given.validationFile);
     return {
       job: given,
-      epoch,
+      epoch: given.lease!.epoch,
       leaseMs: limits.leaseMs,
       baseDirectory,
       trainingFile: this.#file(given, given.trainingFile),
@@ -193,7 +194,7 @@ export class TrainerDesk {
     const { leases, limits } = this.#parts;
     const [name, holder] = [leaseName(job, job.lease!.work), leaseHolder(job, trainerId)];
     const lease = await leases.acquire(name, holder, limits.leaseMs);
-    if (lease.kind === "held" && lease.epoch === epoch) return;
+    if (lease.kind === "held" && lease.epoch === job.lease!.storeEpoch) return;
     if (lease.kind === "held") await leases.release(name, holder); // It had run out: whoever takes it goes on from the checkpoint.
     throw leaseLost(job);
   }
@@ -267,5 +268,7 @@ export class TrainerDesk {
 
 function startMessage(job: JobRecord): string {
   if (job.startedAt === undefined) return "Fine-tuning job started";
-  return job.checkpointed ? "Fine-tuning goes on from the last checkpoint" : "Fine-tuning begins again: there is no checkpoint yet";
+  return job.checkpointStep > 0
+    ? `Fine-tuning goes on from step ${job.checkpointStep}`
+    : "Fine-tuning begins again: there is no checkpoint yet";
 }

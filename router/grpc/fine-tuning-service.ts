@@ -1,9 +1,10 @@
-import { type Clock, Fault } from "#kernel";
+import { asProjectId, type Clock, Fault } from "#kernel";
 import type { FineTuningServiceService, UploadFileRequest } from "#proto";
-import type { Catalog } from "../catalog/index.ts";
+import { type Catalog, type CatalogView, DEFAULT_PROJECT } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
 import type { TenantFiles } from "../files/index.ts";
 import type { FineTuning } from "../fine-tuning/index.ts";
+import { tenantFor } from "../keys/index.ts";
 import { checkpointMessage, eventMessage, fileMessage, jobMessage } from "./fine-tuning-messages.ts";
 import type { GuardedHandlers } from "./guard.ts";
 
@@ -38,7 +39,9 @@ export function fineTuningHandlers(deps: FineTuningServiceDeps): GuardedHandlers
       return {};
     },
 
-    createJob: async (request, { principal }) => ({ job: jobMessage(view, await jobs.create(principal, request)) }),
+    createJob: async (request, { principal }) => ({
+      job: jobMessage(view, await jobs.create(onBehalfOf(view, principal, request.tenantId), request)),
+    }),
     getJob: async ({ id }, { principal }) => ({ job: jobMessage(view, jobs.get(principal, id)) }),
     async listJobs({ after, limit, metadata }, { principal }) {
       if (limit > LIST_LIMIT.max) throw invalid("limit", `limit is ${limit}; at most ${LIST_LIMIT.max} are given`);
@@ -60,7 +63,7 @@ export function fineTuningHandlers(deps: FineTuningServiceDeps): GuardedHandlers
 }
 
 async function receive(
-  { tenantFiles, clock }: FineTuningServiceDeps,
+  { tenantFiles, clock, catalog }: FineTuningServiceDeps,
   principal: Principal,
   requests: AsyncIterable<UploadFileRequest>,
   signal: AbortSignal,
@@ -69,13 +72,13 @@ async function receive(
   const first = await upload.next();
   const part = first.done ? undefined : first.value.part;
   if (part?.$case !== "header") throw new Fault("message_malformed", "an upload begins with its header", { detail: { field: "header" } });
-  const { filename, purpose, expiresAtMs } = part.value;
+  const { filename, purpose, expiresAtMs, tenantId } = part.value;
   if (!PURPOSES.has(purpose)) throw invalid("purpose", `purpose is "${purpose}"; it must be one of ${[...PURPOSES].join(", ")}`);
   if (filename === "" || filename.length > FILENAME_CHARACTERS_MAX)
     throw invalid("filename", `filename has 1 to ${FILENAME_CHARACTERS_MAX} characters`);
   const expiresAfterMs = expiresAtMs === 0 ? undefined : expiresAtMs - clock.now();
   if (expiresAfterMs !== undefined && expiresAfterMs <= 0) throw invalid("expires_at_ms", "expires_at_ms is past");
-  await using file = await tenantFiles.receive(principal, filename);
+  await using file = await tenantFiles.receive(onBehalfOf(catalog.view, principal, tenantId), filename);
   for (let next = await upload.next(); !next.done; next = await upload.next()) {
     if (next.value.part?.$case !== "bytes")
       throw new Fault("message_malformed", "after its header an upload holds bytes only", { detail: { field: "part" } });
@@ -83,6 +86,12 @@ async function receive(
   }
   signal.throwIfAborted(); // A cancelled upload ends like a whole one.
   return await file.keep({ purpose, ...(expiresAfterMs !== undefined && { expiresAfterMs }) });
+}
+
+/** A tenant itself; an operator as the tenant it names. @throws Fault parameter_invalid or resource_unknown */
+function onBehalfOf(view: CatalogView, principal: Principal, named: string): Principal {
+  const tenantId = tenantFor(view, principal, named);
+  return principal.tenantId === undefined ? { ...principal, tenantId, projectId: asProjectId(DEFAULT_PROJECT) } : principal;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -65,6 +65,11 @@ export function modelHandlers(deps: ModelServiceDeps): GuardedHandlers<typeof Mo
       for await (const piece of deps.files.read(asDeltaDigest(digest), signal)) yield pieceMessage(piece);
     },
 
+    async *pullDelta({ name }, { principal, signal }) {
+      const { digest } = getDelta(catalog, principal, name);
+      for await (const piece of deps.files.read(digest, signal)) yield pieceMessage(piece);
+    },
+
     async setAlias({ alias }, { principal, signal }) {
       if (!alias) throw new Fault("parameter_invalid", "alias is missing", { detail: { field: "alias" } });
       return { alias: aliasMessage(catalog.view, await setAlias(deps, principal, alias, signal)) };

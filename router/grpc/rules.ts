@@ -23,6 +23,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   "/deltaplane.v1.ModelService/PinDelta": "train",
   "/deltaplane.v1.ModelService/RemoveDelta": "train",
   "/deltaplane.v1.ModelService/DownloadDelta": "cluster",
+  "/deltaplane.v1.ModelService/PullDelta": "train",
   "/deltaplane.v1.ModelService/SetAlias": "train",
   "/deltaplane.v1.ModelService/ListAliases": "infer",
   "/deltaplane.v1.ModelService/RollBackAlias": "train",

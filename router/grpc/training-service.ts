@@ -45,7 +45,7 @@ export function trainingHandlers({ catalog, fineTuning }: FineTuningServiceDeps)
       const { job, epoch, leaseMs, baseDirectory, trainingFile, validationFile } = given;
       return {
         ...{ job: jobMessage(view, job), epoch, leaseMs, baseDirectory },
-        ...{ checkpoint: job.checkpointed, published: publishedName(view, job) },
+        ...{ checkpoint: job.checkpointStep > 0, published: publishedName(view, job) },
         trainingFile: trainingFile && fileMessage(trainingFile),
         validationFile: validationFile && fileMessage(validationFile),
       };
@@ -63,7 +63,8 @@ export function trainingHandlers({ catalog, fineTuning }: FineTuningServiceDeps)
       const first = await upload.next();
       const part = first.done ? undefined : first.value.part;
       if (part?.$case !== "lease") throw malformed("lease", "a checkpoint begins with its lease");
-      await desk.saveCheckpoint(part.value, checkpointPieces(upload));
+      const { step, sizeBytes } = part.value;
+      await desk.saveCheckpoint(part.value, step, sizeBytes, checkpointPieces(upload));
       return { command: CommandMessage.JOB_COMMAND_GO_ON };
     },
 

@@ -65,6 +65,7 @@ export function jobRequestOf(body: unknown): CreateJobRequest {
     },
     auto: read.data.auto ?? false,
     classificationMetrics: read.data.compute_classification_metrics ?? false,
+    tenantId: "",
     metadata: metadata ?? {},
     integrations: (integrations ?? []).map(({ type, wandb }) => ({
       ...{ type, project: wandb?.project ?? "", name: wandb?.name ?? "", entity: wandb?.entity ?? "", tags: wandb?.tags ?? [] },

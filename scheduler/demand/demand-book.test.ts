@@ -17,7 +17,10 @@ describe("demand", () => {
   });
 
   it("grows with every observation, and never by itself", () => {
-    const events = fc.array(fc.tuple(fc.integer({ min: 0, max: 5000 }), fc.integer({ min: 1, max: 1000 })), { minLength: 1, maxLength: 30 });
+    const events = fc.array(fc.tuple(fc.integer({ min: 0, max: 5000 }), fc.integer({ min: 1, max: 1000 })), {
+      minLength: 1,
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(events, (gaps) => {
         const book = new DemandBook();

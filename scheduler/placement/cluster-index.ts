@@ -1,8 +1,18 @@
-import { assert, type BaseDigest, type Bytes, type DeltaDigest, type Millis, type NodeId, type NodeView, type Tier, type Tokens } from "#kernel";
+import {
+  assert,
+  type BaseDigest,
+  type Bytes,
+  type DeltaDigest,
+  type Millis,
+  type NodeId,
+  type NodeView,
+  type Tier,
+  type Tokens,
+} from "#kernel";
 import { rowsAhead } from "../load.ts";
-import { usableTier } from "../placement.ts";
+import { usableTier } from "../places.ts";
 import { hashText } from "../rendezvous.ts";
-import type { NodeOutlook } from "./estimate.ts";
+import { createOutlook, type NodeOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";
 import type { PickView } from "./node-pick.ts";
 
@@ -45,6 +55,7 @@ export class ClusterIndex implements PickView {
   readonly #nodes: (IndexedNode | undefined)[] = [];
   readonly #nodeNumbers = new Map<NodeId, number>();
   #ring: HomeRing | undefined;
+  readonly #outlook = createOutlook();
 
   constructor(options: ClusterIndexOptions) {
     this.#options = options;
@@ -120,6 +131,7 @@ export class ClusterIndex implements PickView {
     return this.#options.targets(delta);
   }
 
+  /** One object, written anew at each call: read it before the next. */
   outlook(number: number, delta: number): NodeOutlook {
     const node = this.#nodes[number]!;
     const load = node.view.bases.get(this.#options.baseDigest)!;
@@ -127,18 +139,20 @@ export class ClusterIndex implements PickView {
     const residency = node.view.deltas.get(this.#digests[delta]!);
     const tier = usableTier(residency);
     const loadMs = tier === "slot" ? 0 : timing.loadMs(tier, this.#sizes[delta]!);
-    const { assumedRows, assumedPromptTokens, slotsInUse: inUse } = node;
-    return {
-      rowsAhead: rowsAhead(load) + assumedRows,
-      rowsMax: Math.max(1, load.rowsMax),
-      promptTokensAhead: assumedPromptTokens,
-      ...{ meanRowMs: timing.meanRowMs, promptTokenMs: timing.promptTokenMs, stepMs: timing.stepMs, addedStepMs: 0 },
-      ...{ loadMs, loadCostMs: loadMs },
-      slotsInUse: load.slotsMax > 0 ? inUse / load.slotsMax : 0,
-      addedSlots: (residency?.references ?? 0) > 0 || load.slotsMax === 0 ? 0 : 1 / load.slotsMax,
-      hasRoom: tier === "slot" || inUse < load.slotsMax,
-      starvedLoads: 0,
-    };
+    const inUse = node.slotsInUse;
+    const outlook = this.#outlook;
+    outlook.rowsAhead = rowsAhead(load) + node.assumedRows;
+    outlook.rowsMax = Math.max(1, load.rowsMax);
+    outlook.promptTokensAhead = node.assumedPromptTokens;
+    outlook.meanRowMs = timing.meanRowMs;
+    outlook.promptTokenMs = timing.promptTokenMs;
+    outlook.stepMs = timing.stepMs;
+    outlook.loadMs = loadMs;
+    outlook.loadCostMs = loadMs;
+    outlook.slotsInUse = load.slotsMax > 0 ? inUse / load.slotsMax : 0;
+    outlook.addedSlots = (residency?.references ?? 0) > 0 || load.slotsMax === 0 ? 0 : 1 / load.slotsMax;
+    outlook.hasRoom = tier === "slot" || inUse < load.slotsMax;
+    return outlook;
   }
 
   #hold(number: number, before: NodeView | undefined, after: NodeView | undefined): void {
@@ -159,7 +173,8 @@ export class ClusterIndex implements PickView {
 
 function slotsInUse(view: NodeView, baseDigest: BaseDigest): number {
   let count = 0;
-  for (const { tier, references, baseDigest: base } of view.deltas.values()) if (tier === "slot" && references > 0 && base === baseDigest) count++;
+  for (const { tier, references, baseDigest: base } of view.deltas.values())
+    if (tier === "slot" && references > 0 && base === baseDigest) count++;
   return count;
 }
 

@@ -1,6 +1,6 @@
+import type { Millis } from "#kernel";
 import type { DemandBook } from "../demand/index.ts";
 import type { HomeRing } from "./home-ring.ts";
-import type { Millis } from "#kernel";
 
 export interface DrainCopy {
   readonly delta: number;

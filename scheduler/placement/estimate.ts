@@ -6,7 +6,7 @@ export interface NodeOutlook {
   readonly rowsMax: number;
   /** Mean time of a row, from joining the batch to its end. */
   readonly meanRowMs: Millis;
-  /** Prompts that it has not computed yet. */
+  /** Prompts whose first token has not come yet. */
   readonly promptTokensAhead: Tokens;
   readonly promptTokenMs: Millis;
   /** Its step at present, and what the asked row would add to it: rows pay for the ranks they are batched with. */
@@ -25,8 +25,19 @@ export interface NodeOutlook {
   readonly starvedLoads: number;
 }
 
+/** An idle node's, to be written into: a pick asks for a dozen, and reads each before the next. */
+export function createOutlook(): { -readonly [Field in keyof NodeOutlook]: NodeOutlook[Field] } {
+  return {
+    ...{ rowsAhead: 0, rowsMax: 1, meanRowMs: 0, promptTokensAhead: 0, promptTokenMs: 0, stepMs: 0, addedStepMs: 0 },
+    ...{ loadMs: 0, loadCostMs: 0, hasRoom: true, slotsInUse: 0, addedSlots: 0, starvedLoads: 0 },
+  };
+}
+
 /** A slot is free again when the last row of its delta has ended: about half of a row's time, when one is begun at a random moment. */
 const ROOM_PER_ROW = 0.5;
+
+/** Half a step, on average, until the batch takes rows in; then the step that computes the prompt. */
+const STEPS_TO_FIRST = 1.5;
 
 /** Estimated time to first token: the row and the delta are waited for at the same time, then the prompt is computed. */
 export function firstTokenMs(outlook: NodeOutlook, promptTokens: Tokens): Millis {
@@ -34,19 +45,18 @@ export function firstTokenMs(outlook: NodeOutlook, promptTokens: Tokens): Millis
   const rowsOver = Math.max(0, rowsAhead + 1 - rowsMax);
   const rowMs = (rowsOver * meanRowMs) / rowsMax + promptTokensAhead * promptTokenMs;
   const roomMs = outlook.hasRoom ? 0 : (1 + outlook.starvedLoads) * ROOM_PER_ROW * meanRowMs;
-  return Math.max(rowMs, loadMs + roomMs) + stepMs + addedStepMs + promptTokens * promptTokenMs;
+  return Math.max(rowMs, loadMs + roomMs) + STEPS_TO_FIRST * stepMs + addedStepMs + promptTokens * promptTokenMs;
 }
 
 /** What a load costs those who come after, beside the one who waits for it: someone's delta leaves and will be loaded again. */
-const LOAD_WEIGHT = 2;
+const LOAD_WEIGHT = 1;
 /** A row lengthens the steps of all for as long as it runs; so many of them count against a first token. */
 const STEPS_WEIGHT = 4;
 
 /** Slots that are nearly all in use are what others wait for: a delta more takes its share of them for as long as its row runs. */
-const SLOTS_WEIGHT = 4;
+const SLOTS_WEIGHT = 3;
 
-/** What is compared between nodes: the asker's wait, and what the choice costs others. */
-export function placeCost(outlook: NodeOutlook, promptTokens: Tokens): Millis {
-  const slotsMs = SLOTS_WEIGHT * outlook.slotsInUse ** 2 * outlook.addedSlots * outlook.meanRowMs;
-  return firstTokenMs(outlook, promptTokens) + LOAD_WEIGHT * outlook.loadCostMs + STEPS_WEIGHT * outlook.addedStepMs + slotsMs;
+/** What a place costs others than the asker; nodes are compared by the sum of both. */
+export function costToOthersMs({ loadCostMs, addedStepMs, slotsInUse, addedSlots, meanRowMs }: NodeOutlook): Millis {
+  return LOAD_WEIGHT * loadCostMs + STEPS_WEIGHT * addedStepMs + SLOTS_WEIGHT * slotsInUse ** 2 * addedSlots * meanRowMs;
 }

@@ -1,5 +1,6 @@
 import type { Millis, Tokens } from "#kernel";
-import { firstTokenMs, type NodeOutlook, placeCost } from "./estimate.ts";
+import { mixHash } from "../rendezvous.ts";
+import { costToOthersMs, firstTokenMs, type NodeOutlook } from "./estimate.ts";
 import type { HomeRing } from "./home-ring.ts";
 
 /** What a pick looks at; a node costs nothing unless it is a candidate. */
@@ -23,15 +24,16 @@ export interface PickAsk {
 
 /** Beside its home: where it may spill, always the same, so that what it loads there is used again. */
 const SPILL_MAX = 2;
-/** When all of those are late: how far it may go at most. */
+/** When all of those are late: how far along its order it may go, and how many others, drawn anew each time, it may look at. */
 const LAST_RESORT_MAX = 8;
+const ANYONE_MAX = 8;
 
 /** A delta that is on more nodes has so many of them looked at, others at every pick: as good as all, by the power of few choices. */
 const HOLDERS_MAX = 12;
 
 /**
  * The node with the least cost among those that are a place for the delta: where it is in a slot, where the last round wants it, its home and two
- * more in its order; only when all of them are late, a few more of that order. Looks at a few dozen nodes, however many there are. Ties go to the first
+ * more in its order; only when all of them are late, a few more of that order and of the others. Looks at a few dozen nodes, however many there are. Ties go to the first
  * in order. Undefined when nobody is alive.
  */
 export class NodePick {
@@ -57,6 +59,8 @@ export class NodePick {
     if (this.#best !== undefined && this.#bestFirstTokenMs <= ask.patienceMs) return this.#best;
     const farther = view.ring.candidates(ask.deltaHash, LAST_RESORT_MAX, this.#order);
     for (let index = places; index < farther; index++) this.#consider(this.#order[index]!, ask);
+    const others = view.ring.candidates(mixHash(++this.#turn), ANYONE_MAX, this.#order);
+    for (let index = 0; index < others; index++) this.#consider(this.#order[index]!, ask);
     return this.#best;
   }
 
@@ -72,10 +76,11 @@ export class NodePick {
   #consider(node: number, ask: PickAsk): void {
     if (!this.#view.alive(node)) return;
     const outlook = this.#view.outlook(node, ask.delta);
-    const cost = placeCost(outlook, ask.promptTokens);
+    const ownMs = firstTokenMs(outlook, ask.promptTokens);
+    const cost = ownMs + costToOthersMs(outlook);
     if (cost >= this.#bestCost) return;
     this.#best = node;
     this.#bestCost = cost;
-    this.#bestFirstTokenMs = firstTokenMs(outlook, ask.promptTokens);
+    this.#bestFirstTokenMs = ownMs;
   }
 }

@@ -16,6 +16,8 @@ export interface RoundInput {
   readonly deltaHash: Uint32Array;
   readonly demand: DemandBook;
   readonly nowMs: Millis;
+  /** Deltas that stay where they are, whatever the load; they may get copies. */
+  readonly pinned?: ReadonlySet<number>;
 }
 
 export interface Move {
@@ -32,6 +34,8 @@ const COPY_SHARE = 0.5;
 const CANDIDATES = 8;
 /** A node above the mean by less is left alone; a move must lower the larger of the two loads by this share of the mean, or things would never rest. */
 const TOLERANCE = 0.2;
+/** A node that is filled to less has nothing to gain from being relieved. */
+const BUSY_SHARE = 0.25;
 const GAIN_MIN = 0.05;
 
 /**
@@ -43,6 +47,9 @@ export class Placement {
   /** By delta, only where it differs from the home on the ring. */
   readonly #targets = new Map<number, readonly number[]>();
   readonly #order: number[] = [];
+  /** By delta, -1 for not looked up yet: true of `#homesRing` only. */
+  #homes = new Int32Array(0);
+  #homesRing: HomeRing | undefined;
 
   targets(delta: number): readonly number[] {
     return this.#targets.get(delta) ?? NOWHERE;
@@ -111,24 +118,25 @@ export class Placement {
     else this.#targets.set(delta, targets);
   }
 
-  #balance({ ring, nodes, deltaHash }: RoundInput, options: RoundOptions, rates: Float64Array, moves: Move[]): void {
+  #balance({ ring, nodes, deltaHash, pinned }: RoundInput, options: RoundOptions, rates: Float64Array, moves: Move[]): void {
     const homes = new Int32Array(rates.length).fill(-1);
-    const loads = new Map<number, number>(nodes.map((node) => [node, 0]));
+    this.#prepareHomes(ring, rates.length);
+    const loads = new Float64Array(1 + nodes.reduce((most, node) => Math.max(most, node), 0)); // By node.
     let total = 0;
     for (let delta = 0; delta < rates.length; delta++) {
       const rate = rates[delta]!;
       if (rate === 0) continue;
       total += rate;
       const targets = this.#targets.get(delta);
-      if (targets) for (const node of targets) loads.set(node, loads.get(node)! + rate / targets.length);
+      if (targets) for (const node of targets) loads[node]! += rate / targets.length;
       if (targets && targets.length > 1) continue;
-      if (!targets) ring.candidates(deltaHash[delta]!, 1, this.#order);
-      const home = targets ? targets[0]! : this.#order[0]!;
-      if (!targets) loads.set(home, loads.get(home)! + rate);
+      const home = targets ? targets[0]! : this.#homeOf(delta, deltaHash[delta]!, ring);
+      if (!targets) loads[home]! += rate;
       homes[delta] = home;
     }
     const mean = total / nodes.length;
-    const full = (node: number) => loads.get(node)! > (1 + TOLERANCE) * mean;
+    const limit = Math.max((1 + TOLERANCE) * mean, BUSY_SHARE * options.nodeRate);
+    const full = (node: number) => loads[node]! > limit;
     const movable: number[] = [];
     for (let delta = 0; delta < homes.length; delta++) {
       if (homes[delta]! >= 0 && rates[delta]! > GAIN_MIN * mean && full(homes[delta]!)) movable.push(delta);
@@ -136,22 +144,38 @@ export class Placement {
     movable.sort((one, other) => rates[other]! - rates[one]! || one - other);
     for (const delta of movable) {
       if (moves.length >= options.movesMax) break;
+      if (pinned?.has(delta)) continue;
       if (full(homes[delta]!)) this.#relieve(delta, homes[delta]!, deltaHash[delta]!, rates[delta]!, mean, { ring, loads, moves });
     }
+  }
+
+  #prepareHomes(ring: HomeRing, count: number): void {
+    if (this.#homesRing === ring && this.#homes.length >= count) return;
+    this.#homes = new Int32Array(2 * count).fill(-1);
+    this.#homesRing = ring;
+  }
+
+  #homeOf(delta: number, hash: number, ring: HomeRing): number {
+    const known = this.#homes[delta]!;
+    if (known >= 0) return known;
+    ring.candidates(hash, 1, this.#order);
+    this.#homes[delta] = this.#order[0]!;
+    return this.#order[0]!;
   }
 
   #relieve(delta: number, from: number, hash: number, rate: number, mean: number, context: Balancing): void {
     const { ring, loads, moves } = context;
     const found = ring.candidates(hash, CANDIDATES, this.#order);
     let best: number | undefined;
-    let bestLoad = loads.get(from)! - GAIN_MIN * mean;
+    let bestLoad = loads[from]! - GAIN_MIN * mean;
     for (let index = 0; index < found; index++) {
       const node = this.#order[index]!;
-      const after = loads.get(node)! + rate;
+      const after = loads[node]! + rate;
       if (node !== from && after < bestLoad) [best, bestLoad] = [node, after];
     }
     if (best === undefined) return;
-    loads.set(from, loads.get(from)! - rate).set(best, bestLoad);
+    loads[from]! -= rate;
+    loads[best] = bestLoad;
     moves.push({ delta, from, to: best });
     this.#set(delta, [best], this.#order[0]!);
   }
@@ -159,7 +183,7 @@ export class Placement {
 
 interface Balancing {
   readonly ring: HomeRing;
-  readonly loads: Map<number, number>;
+  readonly loads: Float64Array;
   readonly moves: Move[];
 }
 

@@ -1,4 +1,4 @@
-import { type Clock, Fault, type Millis, MINUTE, seededRandom } from "#kernel";
+import { type Clock, Fault, MINUTE, type Millis, seededRandom } from "#kernel";
 import { confidence, type Interval } from "./confidence.ts";
 import type { Workload } from "./delta-catalog.ts";
 import { standardFaults } from "./fault-plan.ts";
@@ -7,8 +7,9 @@ import { POLICIES } from "./policies/index.ts";
 import type { Policy } from "./policy.ts";
 import { figuresOf, type SimFigures } from "./sim-figures.ts";
 import { simulate } from "./simulator.ts";
+import { nodesForSlo } from "./sizing.ts";
 import { ARRIVALS, type ArrivalsName } from "./workloads/arrivals.ts";
-import { type TraceRequest } from "./workloads/trace-file.ts";
+import type { TraceRequest } from "./workloads/trace-file.ts";
 import { createTraceWorkload, createWorkload } from "./workloads/workload.ts";
 
 export interface ComparisonOptions {
@@ -23,6 +24,8 @@ export interface ComparisonOptions {
   readonly skew: number;
   readonly model: string;
   readonly faults: boolean;
+  /** Also find how many nodes each policy needs for this share of requests within the promise; takes several runs more. */
+  readonly sizeForSlo?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: ((line: string) => void) | undefined;
 }
@@ -45,6 +48,8 @@ export type Metric = keyof SimFigures;
 export interface ComparedPolicy {
   readonly policy: Policy;
   readonly figures: Readonly<Record<Metric, Interval>>;
+  /** With `sizeForSlo` only. */
+  readonly nodesAtSlo: Interval | undefined;
   /** Of the first seed: the same on every run. */
   readonly eventHash: string;
 }
@@ -60,7 +65,7 @@ export interface Comparison {
 export function compare(options: ComparisonOptions, clock: Clock): Comparison {
   const model = chosen(NODE_MODELS, options.model, "model");
   const policies = options.policies.map((name) => chosen(Object.fromEntries(POLICIES), name, "policy"));
-  const runs = new Map(policies.map((policy) => [policy, { figures: [] as SimFigures[], eventHash: "" }]));
+  const runs = new Map(policies.map((policy) => [policy, { figures: [] as SimFigures[], nodesAtSlo: [] as number[], eventHash: "" }]));
   let requests = 0;
   let tookMs = 0;
   for (let seed = 1; seed <= options.seeds; seed++) {
@@ -74,12 +79,18 @@ export function compare(options: ComparisonOptions, clock: Clock): Comparison {
       const result = simulate(workload, policy, { model, nodeCount, oversubscription, faults }, seededRandom(seed));
       tookMs += clock.monotonic() - startedMs;
       run.figures.push(figuresOf(result, model.sloMs));
+      if (options.sizeForSlo !== undefined) {
+        run.nodesAtSlo.push(nodesForSlo(workload, policy, { model, nodeCount, oversubscription }, options.sizeForSlo, seed));
+      }
       if (seed === 1) run.eventHash = result.eventHash;
     }
     options.progress?.(`seed ${seed} of ${options.seeds}: ${workload.requestCount} requests`);
   }
   return {
-    policies: [...runs].map(([policy, { figures, eventHash }]) => ({ policy, eventHash, figures: intervals(figures) })),
+    policies: [...runs].map(([policy, { figures, nodesAtSlo, eventHash }]) => ({
+      ...{ policy, eventHash, figures: intervals(figures) },
+      nodesAtSlo: nodesAtSlo.length > 0 ? confidence(nodesAtSlo) : undefined,
+    })),
     requests,
     speedOverRealTime: (options.seeds * policies.length * options.durationMs) / Math.max(tookMs, 1e-3),
   };

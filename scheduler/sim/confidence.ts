@@ -6,7 +6,9 @@ export interface Interval {
 }
 
 /** Student's t, 97.5 %, by degrees of freedom from 1. */
-const T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093];
+const T = [
+  12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093,
+];
 const T_OF_MANY = 1.96;
 
 export function confidence(values: readonly number[]): Interval {

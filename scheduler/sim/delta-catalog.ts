@@ -9,6 +9,8 @@ export interface DeltaCatalog {
   readonly hash: Uint32Array;
   /** From when it exists; 0 for those that were there before. */
   readonly publishedAtMs: Float64Array;
+  /** Of which delta it is a new version; -1 for none. Nobody asks for that one any more. */
+  readonly replaces: Int32Array;
 }
 
 /** When who asks for what: one entry per request, in order of time. */

@@ -46,8 +46,11 @@ export class DeltaLoads {
   storeSlowness = 1;
   /** Loads that nobody waits for: begun one by one while the link from the store is idle. */
   #ahead: { readonly delta: number; readonly target: SimTier }[] = [];
+  /** Into slots, for requests or ahead of them. */
   loadCount = 0;
   loadedBytes = 0;
+  /** Over the link from the object store, to whatever tier. */
+  fetchedBytes = 0;
 
   constructor(deps: LoadsDeps) {
     const { bytes, createOrder } = deps;
@@ -116,6 +119,16 @@ export class DeltaLoads {
     this.#beginAhead(nowMs);
   }
 
+  /** The fastest tier with room for a delta without anybody leaving. */
+  roomFor(delta: number): SimTier | undefined {
+    const sizeBytes = this.#deps.deltas.sizeBytes[delta]!;
+    const fits = ({ capacityBytes, usedBytes }: TierCache) => capacityBytes - usedBytes >= sizeBytes;
+    const buffer = this.#deps.unloadBufferShare * this.slots.capacityBytes;
+    if (this.slots.capacityBytes - this.slots.usedBytes - buffer >= sizeBytes) return SLOT;
+    if (fits(this.#ram)) return RAM;
+    return fits(this.#disk) ? DISK : undefined;
+  }
+
   /** Whether a delta that takes a slot now finds one, free or by evicting who is idle. */
   hasRoom(delta: number): boolean {
     const { capacityBytes, referencedBytes } = this.slots;
@@ -157,7 +170,9 @@ export class DeltaLoads {
   #beginAhead(nowMs: Millis): void {
     while (this.#ahead.length > 0 && this.#linkFreeAtMs[REMOTE]! <= nowMs) {
       const { delta, target } = this.#ahead.shift()!;
-      this.raise(delta, target, nowMs);
+      if (target > SLOT) this.raise(delta, target, nowMs);
+      else if (this.roomFor(delta) === SLOT) this.wantSlot(delta, nowMs);
+      else this.raise(delta, RAM, nowMs);
     }
   }
 
@@ -172,6 +187,7 @@ export class DeltaLoads {
     const link: Link = load.at === REMOTE ? model.links.disk : load.at === DISK ? model.links.ram : model.links.slot;
     this.#touch(load, nowMs);
     const slowness = load.at === REMOTE ? this.storeSlowness : 1;
+    if (load.at === REMOTE) this.fetchedBytes += deltas.sizeBytes[load.delta]!;
     const startMs = Math.max(nowMs, this.#linkFreeAtMs[load.at]!);
     const endMs = startMs + slowness * linkMs(link, deltas.sizeBytes[load.delta]!);
     this.#linkFreeAtMs[load.at] = endMs;

@@ -1,4 +1,4 @@
-export { type Comparison, COMPARISON_DEFAULTS, type ComparedPolicy, type ComparisonOptions, compare, type Metric } from "./comparison.ts";
+export { COMPARISON_DEFAULTS, type ComparedPolicy, type Comparison, type ComparisonOptions, compare, type Metric } from "./comparison.ts";
 export { confidence, type Interval } from "./confidence.ts";
 export type { DeltaCatalog, Workload } from "./delta-catalog.ts";
 export { type SimFault, standardFaults } from "./fault-plan.ts";

@@ -1,4 +1,4 @@
-import { type Bytes, GIB, KIB, type Millis, MIB } from "#kernel";
+import { type Bytes, GIB, KIB, MIB, type Millis } from "#kernel";
 
 /** Where a load comes from, from fast to slow. Numbers, because hot loops compare them. */
 export const SLOT = 0;

@@ -1,6 +1,6 @@
 import type { Millis } from "#kernel";
 import { TIER_NAMES } from "./node-model.ts";
-import type { SimRun } from "./simulator.ts";
+import { type SimRun, WARM_UP_SHARE } from "./simulator.ts";
 
 /** What one run comes to. Milliseconds, shares of one, per second of virtual time. */
 export interface SimFigures {
@@ -12,6 +12,8 @@ export interface SimFigures {
   readonly hit_share_disk: number;
   readonly loads_per_s: number;
   readonly load_mb_per_s: number;
+  /** From the object store, to whatever tier. */
+  readonly store_mb_per_s: number;
   /** Of requests: first token within the promise. */
   readonly slo_share: number;
   /** Of deltas that were asked for: those of which at least nine requests in ten were within the promise. */
@@ -25,8 +27,6 @@ export interface SimFigures {
   readonly tokens_per_s: number;
 }
 
-/** What is left out at the beginning: caches fill, estimates form. */
-const WARM_UP_SHARE = 0.2;
 const SLO_DELTA_SHARE = 0.9;
 
 export function figuresOf(run: SimRun, sloMs: Millis): SimFigures {
@@ -43,7 +43,7 @@ export function figuresOf(run: SimRun, sloMs: Millis): SimFigures {
     tokens += workload.outputTokens[request]!;
     if (firstTokenMs[request]! <= sloMs) within++;
   }
-  const seconds = workload.durationMs / 1000;
+  const seconds = ((1 - WARM_UP_SHARE) * workload.durationMs) / 1000;
   const busyMs = run.nodes.map(({ batch }) => batch.busyMs);
   return {
     ttft_ms_p50: quantile(0.5),
@@ -51,20 +51,21 @@ export function figuresOf(run: SimRun, sloMs: Millis): SimFigures {
     hit_share: tiers[0]! / count,
     hit_share_ram: tiers[1]! / count,
     hit_share_disk: tiers[2]! / count,
-    loads_per_s: run.loadCount / seconds,
-    load_mb_per_s: run.loadedBytes / 1e6 / seconds,
+    loads_per_s: run.traffic.loadCount / seconds,
+    load_mb_per_s: run.traffic.loadedBytes / 1e6 / seconds,
+    store_mb_per_s: run.traffic.fetchedBytes / 1e6 / seconds,
     slo_share: within / count,
     ...deltaShares(run, from, sloMs),
     churn: churn(run, from),
     imbalance: (Math.max(...busyMs) * busyMs.length) / busyMs.reduce((sum, value) => sum + value, 0),
-    tokens_per_s: tokens / (seconds * (1 - WARM_UP_SHARE)),
+    tokens_per_s: tokens / seconds,
   };
 }
 
 function firstMeasured({ workload }: SimRun): number {
   const fromMs = WARM_UP_SHARE * workload.durationMs;
   const found = workload.arrivedAtMs.findIndex((atMs) => atMs >= fromMs);
-  return found < 0 ? 0 : found;
+  return Math.max(0, found);
 }
 
 function deltaShares(run: SimRun, from: number, sloMs: Millis): { slo_delta_share: number; jain: number } {

@@ -53,7 +53,11 @@ export class SimNode {
       schedule: deps.scheduleLoad,
       inSlot: (delta, atMs) => this.#loaded(delta, atMs),
     });
-    this.batch = new Batch(deps.model, deps.firstToken, (row, atMs) => this.#finished(row, atMs));
+    const firstToken: RowEvent = (request, atMs) => {
+      this.#promptTokens -= deps.workload.promptTokens[request]!;
+      deps.firstToken(request, atMs);
+    };
+    this.batch = new Batch(deps.model, firstToken, (row, atMs) => this.#finished(row, atMs));
   }
 
   /** Rows that run or wait, for whatever. */
@@ -61,7 +65,7 @@ export class SimNode {
     return this.#requests;
   }
 
-  /** Prompts that no step has computed yet. */
+  /** Prompts whose first token has not come yet. */
   get promptTokensAhead(): number {
     return this.#promptTokens;
   }
@@ -163,7 +167,6 @@ export class SimNode {
     const { workload } = this.#deps;
     const delta = workload.delta[request]!;
     const promptTokens = workload.promptTokens[request]!;
-    this.#promptTokens -= promptTokens;
     return { request, delta, rank: workload.deltas.rank[delta]!, promptTokens, outputTokens: workload.outputTokens[request]! };
   }
 

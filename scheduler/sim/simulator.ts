@@ -3,8 +3,8 @@ import { leastRecentlyUsed } from "../eviction/index.ts";
 import { totalBytes, type Workload } from "./delta-catalog.ts";
 import type { TierBytes } from "./delta-loads.ts";
 import { EventQueue } from "./event-queue.ts";
-import type { SimFault } from "./fault-plan.ts";
 import { createFastRandom } from "./fast-random.ts";
+import type { SimFault } from "./fault-plan.ts";
 import { DISK_PER_SLOT_BYTES, LARGEST_DELTAS_MIN, type NodeModel, RAM_PER_SLOT_BYTES } from "./node-model.ts";
 import type { Policy, RunningPolicy, SimCluster } from "./policy.ts";
 import { type NodeBehaviour, SimNode } from "./sim-node.ts";
@@ -14,6 +14,8 @@ export interface SimOptions {
   readonly nodeCount: number;
   /** Bytes of all deltas over bytes of all slots of the cluster. */
   readonly oversubscription: number;
+  /** Per node; by default what the over-subscription makes of it. */
+  readonly bytes?: TierBytes;
   readonly faults?: readonly SimFault[];
 }
 
@@ -27,12 +29,21 @@ export interface SimRun {
   /** Where the (last) node found the delta. */
   readonly tier: Uint8Array;
   readonly node: Int32Array;
-  readonly loadCount: number;
-  readonly loadedBytes: Bytes;
+  /** Since the warm-up: loads into slots, their bytes, and bytes from the object store to whatever tier. */
+  readonly traffic: Traffic;
   readonly eventCount: number;
   /** Over kind, place, subject and microsecond of every event: equal seeds give equal hashes. */
   readonly eventHash: string;
 }
+
+export interface Traffic {
+  readonly loadCount: number;
+  readonly loadedBytes: Bytes;
+  readonly fetchedBytes: Bytes;
+}
+
+/** What is left out at the beginning of a run: caches fill, estimates form. */
+export const WARM_UP_SHARE = 0.2;
 
 const WAKE = 0;
 const LOAD = 1;
@@ -41,6 +52,7 @@ const PUBLISHED = 3;
 const FAULT_BEGINS = 4;
 const FAULT_ENDS = 5;
 const ARRIVAL = 6;
+const WARM = 7;
 
 const BEHAVIOUR: NodeBehaviour = { keepsIdle: true, drainAfterMs: Number.POSITIVE_INFINITY, everythingCached: false };
 
@@ -63,7 +75,7 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
   const holders = new Map<number, number[]>();
   const NOWHERE: readonly number[] = [];
   const behaviour: NodeBehaviour = { ...BEHAVIOUR, ...policy.behaviour };
-  const bytes = tierBytes(workload, options);
+  const bytes = options.bytes ?? tierBytes(workload, options);
   const nodes = Array.from({ length: nodeCount }, (_, index) => createNode(index));
   const cluster = { model, deltas: workload.deltas, nodes, alive: nodes.map(({ index }) => index), nowMs: 0, holders: holdersOf };
   const running: RunningPolicy = policy.start(cluster satisfies SimCluster, createFastRandom(random));
@@ -71,6 +83,7 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
   let next = 0;
   let open = count;
   let eventCount = 0;
+  let before: Traffic = { loadCount: 0, loadedBytes: 0, fetchedBytes: 0 };
 
   function holdersOf(delta: number): readonly number[] {
     return holders.get(delta) ?? NOWHERE;
@@ -140,12 +153,14 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
     else if (kind === PUBLISHED) running.published?.(subject);
     else if (kind === FAULT_BEGINS) begin(faults[subject]!, atMs);
     else if (kind === FAULT_ENDS) end(faults[subject]!);
+    else if (kind === WARM) before = trafficOf(nodes);
     else {
       running.round?.();
       if (open > 0) queue.push(atMs + policy.roundMs!, ROUND, 0, 0);
     }
   }
 
+  queue.push(WARM_UP_SHARE * workload.durationMs, WARM, 0, 0);
   for (const [index, fault] of faults.entries()) {
     queue.push(fault.atMs, FAULT_BEGINS, 0, index);
     queue.push(fault.atMs + fault.lastsMs, FAULT_ENDS, 0, index);
@@ -171,11 +186,23 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
       handle(queue);
     }
   }
-  const sum = (value: (node: SimNode) => number) => nodes.reduce((total, node) => total + value(node), 0);
+  const after = trafficOf(nodes);
   return {
     ...{ workload, nodes, firstTokenMs, doneMs, tier, node: nodeOf, eventCount, eventHash: digest.text },
+    traffic: {
+      loadCount: after.loadCount - before.loadCount,
+      loadedBytes: after.loadedBytes - before.loadedBytes,
+      fetchedBytes: after.fetchedBytes - before.fetchedBytes,
+    },
+  };
+}
+
+function trafficOf(nodes: readonly SimNode[]): Traffic {
+  const sum = (value: (node: SimNode) => number) => nodes.reduce((total, node) => total + value(node), 0);
+  return {
     loadCount: sum(({ loads }) => loads.loadCount),
     loadedBytes: sum(({ loads }) => loads.loadedBytes),
+    fetchedBytes: sum(({ loads }) => loads.fetchedBytes),
   };
 }
 

@@ -49,6 +49,7 @@ const NAMED: Readonly<Record<string, "nothing" | { readonly kinds: readonly stri
   [ModelServiceService.getDelta.path]: { kinds: models, request: (name) => ({ name }) },
   [ModelServiceService.pinDelta.path]: { kinds: models, request: (name) => ({ name, pinned: true }) },
   [ModelServiceService.removeDelta.path]: { kinds: models, request: (name) => ({ name }) },
+  [ModelServiceService.pullDelta.path]: { kinds: models, request: (name) => ({ name }) },
   [ModelServiceService.setAlias.path]: {
     kinds: ["alias", "full as target", "digest as target"],
     request: (name) => SetAliasRequest.fromPartial({ alias: aliasWish(name) }),
@@ -62,8 +63,9 @@ const NAMED: Readonly<Record<string, "nothing" | { readonly kinds: readonly stri
   [FineTuningServiceService.downloadFile.path]: { kinds: ["file"], request: (id) => ({ id }) },
   [FineTuningServiceService.deleteFile.path]: { kinds: ["file"], request: (id) => ({ id }) },
   [FineTuningServiceService.createJob.path]: {
-    kinds: ["file"],
-    request: (trainingFile) => CreateJobRequest.fromPartial({ model: BASE_NAME, trainingFile }),
+    kinds: ["file", "tenant"],
+    request: (name) =>
+      CreateJobRequest.fromPartial({ model: BASE_NAME, ...(name.startsWith("file-") ? { trainingFile: name } : { tenantId: name }) }),
   },
   [FineTuningServiceService.getJob.path]: { kinds: ["job"], request: (id) => ({ id }) },
   [FineTuningServiceService.listJobs.path]: { kinds: ["job"], request: (after) => ({ after, limit: 0, metadata: {} }) },

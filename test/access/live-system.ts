@@ -150,7 +150,7 @@ export async function pushDelta(
 /** Uploads a training file of the owner's, and gives its id. */
 export async function uploadFile(live: LiveSystem): Promise<string> {
   const upload = async function* (): AsyncGenerator<UploadFileRequest> {
-    yield { part: { $case: "header", value: { filename: "mine.jsonl", purpose: "fine-tune", expiresAtMs: 0 } } };
+    yield { part: { $case: "header", value: { filename: "mine.jsonl", purpose: "fine-tune", expiresAtMs: 0, tenantId: "" } } };
     yield { part: { $case: "bytes", value: Buffer.from('{"prompt":"a","completion":" b"}\n') } };
   };
   const { file } = await live.channel("tenant", "customers").clientStream(FineTuningServiceService.uploadFile, upload());

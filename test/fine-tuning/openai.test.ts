@@ -91,6 +91,21 @@ test("a file with bad lines is a failed job that names them", { timeout: 30_000 
   expect(job.trained_tokens).toBe(0);
 });
 
+test.each<[string, string | Buffer, RegExp]>([
+  ["that is no text", Buffer.from(Array.from({ length: 4_000 }, (_, index) => (index * 97) % 256)), /training file/],
+  ["with no example", "\n\n", /no examples/],
+  ["of two kinds", '{"prompt":"a","completion":" b"}\n{"messages":[]}\n', /line 2 /],
+  [
+    "with an example longer than the context",
+    `${JSON.stringify({ prompt: "word ".repeat(5_000), completion: " b" })}\n`,
+    /line 1 .*context/,
+  ],
+])("a file %s is a failed job", { timeout: 30_000 }, async (_, content, why) => {
+  const file = await client.files.create({ file: await toFile(Buffer.from(content), "bad.jsonl"), purpose: "fine-tune" });
+  const job = await ended((await client.fineTuning.jobs.create({ model: "demo-base", training_file: file.id })).id);
+  expect(job).toMatchObject({ status: "failed", error: { message: expect.stringMatching(why) } });
+});
+
 test("what no job can be made of is refused at once, by name", async () => {
   const file = await client.files.create({ file: await toFile(Buffer.from("{}"), "x.jsonl"), purpose: "fine-tune" });
   const create = (body: object) => client.fineTuning.jobs.create({ model: "demo-base", training_file: file.id, ...body });

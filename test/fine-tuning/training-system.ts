@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#kernel";
 import { openCheckpoint } from "#model";
@@ -23,6 +23,8 @@ export interface TrainingSystem extends AsyncDisposable {
 }
 
 export interface TrainerUnderTest extends AsyncDisposable {
+  /** Kills only the process that trains. */
+  killChild(): void;
   kill(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
   /** What it said. */
   readonly log: () => string;
@@ -33,11 +35,7 @@ const BASE = join(ROOT, "test/golden/files/llama-gqa-tied/base");
 const CLUSTER_KEY = "cluster-secret-of-tests";
 export const BASE_NAME = "tiny";
 
-export const OVER: ReadonlySet<JobState> = new Set([
-  JobState.JOB_STATE_SUCCEEDED,
-  JobState.JOB_STATE_FAILED,
-  JobState.JOB_STATE_CANCELLED,
-]);
+export const OVER: ReadonlySet<JobState> = new Set([JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED]);
 
 export async function startTrainingSystem(limits: Partial<JobLimits> = {}): Promise<TrainingSystem> {
   await using parts = new AsyncDisposableStack();
@@ -54,7 +52,7 @@ export async function startTrainingSystem(limits: Partial<JobLimits> = {}): Prom
     ...{ under, node },
     async upload(tenant, text) {
       const parts = async function* (): AsyncGenerator<UploadFileRequest> {
-        yield { part: { $case: "header", value: { filename: "train.jsonl", purpose: "fine-tune", expiresAtMs: 0 } } };
+        yield { part: { $case: "header", value: { filename: "train.jsonl", purpose: "fine-tune", expiresAtMs: 0, tenantId: "" } } };
         yield { part: { $case: "bytes", value: Buffer.from(text) } };
       };
       return (await tenant.clientStream(FineTuningServiceService.uploadFile, parts())).file!.id;
@@ -91,7 +89,11 @@ function trainerProcess(port: number, keyFile: string, directory: string): Train
     child.kill(signal);
     await exited;
   };
-  return { kill, log: () => said, [Symbol.asyncDispose]: () => kill("SIGTERM") };
+  const killChild = () => {
+    const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
+    for (const pid of children) process.kill(Number(pid), "SIGKILL");
+  };
+  return { kill, killChild, log: () => said, [Symbol.asyncDispose]: () => kill("SIGTERM") };
 }
 
 /** Lines of completions that differ, all within the tiny base's alphabet. */

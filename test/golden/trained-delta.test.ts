@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededRandom, systemClock } from "#kernel";
-import { openCheckpoint } from "#model";
 import { type Example, type Learnable, startTraining, TRAINING_DEFAULTS } from "#trainer";
 
 /**
@@ -71,7 +70,6 @@ describe.skipIf(!hasPeft)("what was trained on", () => {
     expect(theirs).toBeLessThan(first - 0.1);
     if (learnable.kind === "delta") {
       expect(settings).toEqual({ r: 4, alpha: 6, rslora: learnable.rankStabilised, fan: base === "gpt2" });
-      expect((await openCheckpoint(directory)).info.linears.length).toBeGreaterThan(0);
     }
   });
 });

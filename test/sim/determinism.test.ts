@@ -8,7 +8,12 @@ const options = { deltaCount: 60, nodeCount: 3, model, durationMs: MINUTE, load:
 function run(policy: string, seed: number, name: ArrivalsName = "poisson") {
   const workload = createWorkload(name, options, seededRandom(seed));
   const faults = standardFaults(options.durationMs, options.nodeCount);
-  return simulate(workload, POLICIES.get(policy)!, { model, nodeCount: options.nodeCount, oversubscription: 2, faults }, seededRandom(seed));
+  return simulate(
+    workload,
+    POLICIES.get(policy)!,
+    { model, nodeCount: options.nodeCount, oversubscription: 2, faults },
+    seededRandom(seed),
+  );
 }
 
 describe("the simulator", () => {

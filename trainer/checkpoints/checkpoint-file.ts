@@ -68,8 +68,7 @@ export async function readCheckpoint(file: string, parameters: readonly Paramete
   }
   const read = async (role: string, { name, shape }: Parameter) => {
     const tensor = tensors.get(`${role}:${name}`);
-    if (!tensor || tensor.type !== "F32" || tensor.shape.join() !== shape.join())
-      throw malformed(file, `has no fitting ${role} of ${name}`);
+    if (tensor?.type !== "F32" || tensor.shape.join() !== shape.join()) throw malformed(file, `has no fitting ${role} of ${name}`);
     return readTensorFloat32({ ...tensor, type: "F32" });
   };
   const learned = new Map<

@@ -1,4 +1,4 @@
-import { chooseEpochs } from "../data/index.ts";
+import { AUTO_EPOCHS, type ChosenEpochs, chooseEpochs } from "../data/index.ts";
 
 /** What a job asks for; what is absent is chosen. */
 export interface WishedHyperparameters {
@@ -22,6 +22,8 @@ export interface TrainingFacts {
   readonly examples: number;
   /** Of the base. */
   readonly parameterCount: number;
+  /** The training ends when held-out examples get no better, so that epochs are an upper bound. */
+  readonly stopsEarly: boolean;
 }
 
 export interface ChosenHyperparameters {
@@ -60,13 +62,13 @@ const CHECKPOINT_STEPS_MAX = 50;
 
 /** Fills in what was not asked for, and says why. Pure: the same wish and facts give the same choice on any trainer. */
 export function chooseHyperparameters(wished: WishedHyperparameters, facts: TrainingFacts): ChosenHyperparameters {
-  const { examples, parameterCount } = facts;
+  const { examples, parameterCount, stopsEarly } = facts;
   const reasons: Record<string, string> = {};
   const choose = <T>(name: string, wish: T | undefined, choice: T, reason: string): T => {
     reasons[name] = wish === undefined ? `${String(choice)}: ${reason}` : `${String(wish)}: as asked for`;
     return wish ?? choice;
   };
-  const usual = chooseEpochs(examples);
+  const usual = stopsEarly ? mostEpochs(examples) : chooseEpochs(examples);
   const epochs = choose("epochs", wished.epochs, usual.epochs, usual.reason);
   const batchSize = choose("batch_size", wished.batchSize, batchFor(examples), batchReason(examples));
   const rank = choose(
@@ -93,6 +95,13 @@ export function chooseHyperparameters(wished: WishedHyperparameters, facts: Trai
     },
     ...{ learningRate, stepsTotal, reasons },
   };
+}
+
+/** As many as anybody would want: the held-out examples say when it is enough. */
+function mostEpochs(examples: number): ChosenEpochs {
+  const { epochsMin, epochsMax, examplesMax } = AUTO_EPOCHS;
+  const epochs = Math.max(epochsMin, Math.min(epochsMax, Math.floor(examplesMax / examples)));
+  return { epochs, reason: "at most; training ends by itself when held-out examples get no better" };
 }
 
 function batchFor(examples: number): number {

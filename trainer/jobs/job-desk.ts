@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Bytes, MIB, type Millis, SECOND } from "#kernel";
@@ -60,18 +60,21 @@ export class JobDesk {
     for await (const { piece } of this.#router.serverStream(TrainingServiceService.readTrainingFile, request, { signal })) yield piece;
   }
 
-  async saveCheckpoint({ job, epoch }: HeldJob, step: number, file: string, signal: AbortSignal): Promise<void> {
+  /** Gives the step. @throws ENOENT when the file is gone, as {@link publish} */
+  async saveCheckpoint({ job, epoch }: HeldJob, step: number, file: string, signal: AbortSignal): Promise<number> {
+    const { size: sizeBytes } = await stat(file);
     const parts = async function* (): AsyncGenerator<SaveCheckpointRequest> {
-      yield { part: { $case: "lease", value: { jobId: job.id, epoch, step } } };
+      yield { part: { $case: "lease", value: { jobId: job.id, epoch, step, sizeBytes } } };
       for await (const value of pieces(file)) yield { part: { $case: "piece", value } };
     };
     await this.#router.clientStream(TrainingServiceService.saveCheckpoint, parts(), { signal });
+    return step;
   }
 
   async loadCheckpoint({ job, epoch }: HeldJob, file: string, signal: AbortSignal): Promise<void> {
     await mkdir(dirname(file), { recursive: true });
     const router = this.#router;
-    const lease = { jobId: job.id, epoch, step: 0 };
+    const lease = { jobId: job.id, epoch, step: 0, sizeBytes: 0 };
     await pipeline(async function* () {
       for await (const { piece } of router.serverStream(TrainingServiceService.loadCheckpoint, { lease }, { signal })) yield piece;
     }, createWriteStream(file));
@@ -80,7 +83,7 @@ export class JobDesk {
   /** A PEFT folder: the end of the job, or with `checkpoint` one of its checkpoints. Gives the model's full name. */
   async publish({ job, epoch }: HeldJob, directory: string, checkpoint: StepMetrics | undefined, signal: AbortSignal): Promise<string> {
     const parts = async function* (): AsyncGenerator<PublishDeltaRequest> {
-      const lease = { jobId: job.id, epoch, step: 0 };
+      const lease = { jobId: job.id, epoch, step: 0, sizeBytes: 0 };
       yield { part: { $case: "header", value: { lease, step: checkpoint?.step ?? 0, metrics: checkpoint } } };
       for await (const value of pieces(join(directory, "adapter_config.json"))) yield { part: { $case: "config", value } };
       for await (const value of pieces(join(directory, "adapter_model.safetensors"))) yield { part: { $case: "weights", value } };

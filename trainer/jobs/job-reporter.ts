@@ -50,7 +50,7 @@ export class JobReporter implements AsyncDisposable {
     this.#beating = this.#beat();
   }
 
-  note(message: string, metrics?: StepMetrics, level = EventLevel.EVENT_LEVEL_INFO): void {
+  note(message: string, metrics?: StepMetrics, level: EventLevel = EventLevel.EVENT_LEVEL_INFO): void {
     // A router that is away for long loses the oldest steps; their sums are in the progress.
     if (this.#events.length >= EVENTS_MAX) this.#events.shift();
     this.#events.push({ id: "", position: 0, createdAtMs: this.#deps.clock.now(), level, message, metrics });

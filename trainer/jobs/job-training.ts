@@ -1,18 +1,23 @@
-import { mkdir, rm } from "node:fs/promises";
-import { type Clock, Fault, type Millis } from "#kernel";
+import { link, mkdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { BoundedQueue, type Clock, Fault, type Millis, type Random, toFault } from "#kernel";
 import { JobCommand } from "#proto";
 import { checkpointPath } from "../checkpoints/checkpoint-folder.ts";
 import { type RunningTraining, startTraining, type TrainingDeps, type TrainingReport, type TrainingStepReport } from "../process/index.ts";
 import type { BaseShelf } from "./base-shelf.ts";
 import type { HeldJob, JobDesk } from "./job-desk.ts";
 import { JobReporter } from "./job-reporter.ts";
+import { JobTracking, type TrackingEnvironment } from "./job-tracking.ts";
 import { stepMetrics } from "./step-metrics.ts";
 import { jobFolders, trainingOptions } from "./training-options.ts";
 
 export interface JobTrainingDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly desk: JobDesk;
   readonly bases: BaseShelf;
+  /** Absent: what is trained is tracked nowhere. */
+  readonly tracking?: TrackingEnvironment | undefined;
   /** The child's program; by default the trainer's own. */
   readonly entry?: TrainingDeps["entry"];
 }
@@ -29,6 +34,11 @@ export type TurnEnd = "succeeded" | "handed_back" | "forgotten";
 
 /** In a row's mean: enough to even out long and short batches. */
 const PACE_STEPS = 20;
+/** Reports that wait to be told; then the child waits too. */
+const QUEUE_MAX = 5_000;
+const FULL_MS: Millis = 50;
+/** Checkpoints that wait to be saved: a router that falls behind by more loses more than one interval with a crash. */
+const KEPT_MAX = 8;
 
 /**
  * Trains a job to its end, until it is paused or taken away, or until `stopping`. What the router is told is enough for
@@ -58,8 +68,11 @@ class TrainingTurn implements AsyncDisposable {
   readonly #lost = new AbortController();
   readonly #over = new AbortController();
   #training: RunningTraining | undefined;
+  #tracking: JobTracking | undefined;
   #pausing = false;
   #paces: Millis[] = [];
+  /** Checkpoints that are kept here until they have been saved. */
+  #kept = 0;
 
   constructor(deps: JobTrainingDeps, held: HeldJob, folders: ReturnType<typeof jobFolders>) {
     this.#deps = deps;
@@ -85,13 +98,16 @@ class TrainingTurn implements AsyncDisposable {
       this.#training = await this.#start(threads);
       if (this.#pausing) this.#training.pause();
       if (this.#lost.signal.aborted) return "forgotten";
-      for await (const report of this.#training.reports) {
+      const queue = new BoundedQueue<TrainingReport>(QUEUE_MAX);
+      void this.#receive(this.#training, queue);
+      for await (const report of queue) {
         const end = await this.#take(report, this.#training);
         if (end) return end;
       }
       throw new Fault("trainer_lost", "the training ended without a word");
     } catch (error) {
       if (this.#lost.signal.aborted) return "forgotten";
+      if (toFault(error).retry.kind === "never") await this.#endTracking("failed", { error: toFault(error).message });
       throw error;
     }
   }
@@ -100,6 +116,7 @@ class TrainingTurn implements AsyncDisposable {
     this.#over.abort();
     this.#lost.abort(new Fault("shutting_down", "the turn is over"));
     await this.#training?.[Symbol.asyncDispose]();
+    await this.#tracking?.leave();
     await this.#reporter[Symbol.asyncDispose]();
   }
 
@@ -115,6 +132,7 @@ class TrainingTurn implements AsyncDisposable {
     const start = { ...chosen, ...(threads !== undefined && { threads }) };
     const training = await startTraining({ clock, ...(entry && { entry }) }, start);
     const { totalSteps, stepsDone, trainedTokens } = training.summary;
+    await this.#startTracking();
     this.#reporter.progress({ stepsDone, stepsTotal: totalSteps, trainedTokens, estimatedFinishMs: 0 });
     return training;
   }
@@ -127,25 +145,59 @@ class TrainingTurn implements AsyncDisposable {
         await this.#takeStep(report, training.summary.totalSteps);
         return undefined;
       case "checkpoint":
-        // First what was trained, then where to go on from: the other way round, steps could be trained and never told.
-        await this.#reporter.flush();
-        await desk.saveCheckpoint(this.#held, report.step, report.file, this.#lost.signal);
-        this.#reporter.note(`Checkpoint saved at step ${report.step}`);
+        await this.#save(report.step, report.file);
         return undefined;
-      case "paused":
-        return this.#end("handed_back");
+      case "paused": {
+        const end = await this.#end("handed_back");
+        await this.#endTracking("paused", {});
+        return end;
+      }
       case "finished": {
         await this.#reporter.flush();
-        await desk.publish(this.#held, report.resultDirectory, undefined, this.#lost.signal);
-        return this.#end("succeeded");
+        const model = await desk.publish(this.#held, report.resultDirectory, undefined, this.#lost.signal);
+        const end = await this.#end("succeeded");
+        await this.#endTracking("succeeded", { fine_tuned_model: model, trained_tokens: report.trainedTokens });
+        return end;
       }
     }
+  }
+
+  /** First what was trained is told, then where to go on from: the other way round, steps could be trained and never told. */
+  async #save(step: number, file: string): Promise<void> {
+    await this.#reporter.flush();
+    await unlessGone(this.#deps.desk.saveCheckpoint(this.#held, step, file, this.#lost.signal));
+    if (dirname(file) !== this.#folders.root) return;
+    await rm(file, { force: true });
+    this.#kept--;
+  }
+
+  /** Takes the child's reports as they come, so that it never waits for the router, and holds on to its checkpoints. */
+  async #receive(training: RunningTraining, queue: BoundedQueue<TrainingReport>): Promise<void> {
+    try {
+      for await (const report of training.reports) {
+        const kept = report.kind === "checkpoint" ? { ...report, file: await this.#keep(report.file) } : report;
+        while (!queue.offer(kept)) await this.#deps.clock.after(FULL_MS, this.#over.signal);
+      }
+      queue.finish();
+    } catch (error) {
+      queue.fail(error as Error);
+    }
+  }
+
+  /** The child keeps its newest checkpoints only, and may be some of them ahead of what has been told. */
+  async #keep(file: string): Promise<string> {
+    if (this.#kept >= KEPT_MAX) return file;
+    const own = join(this.#folders.root, basename(file));
+    await unlessGone(link(file, own));
+    this.#kept++;
+    return own;
   }
 
   async #takeStep(report: TrainingStepReport, stepsTotal: number): Promise<void> {
     const { clock, desk } = this.#deps;
     const { step, trainedTokens, durationMs, validation, epochResult, epoch } = report;
     const metrics = stepMetrics(report, clock.now() - this.#held.job.startedAtMs);
+    this.#tracking?.step(metrics);
     const told = validation ? `, validation loss=${validation.loss.toFixed(2)}` : "";
     this.#reporter.note(`Step ${step}/${stepsTotal}: training loss=${report.loss.toFixed(2)}${told}`, metrics);
     this.#paces = [...this.#paces.slice(1 - PACE_STEPS), durationMs];
@@ -158,8 +210,8 @@ class TrainingTurn implements AsyncDisposable {
     });
     if (epochResult === undefined || step === stepsTotal) return;
     await this.#reporter.flush();
-    const model = await desk.publish(this.#held, epochResult, metrics, this.#lost.signal);
-    this.#reporter.note(`Checkpoint created at step ${step}, after epoch ${epoch + 1}: ${model}`);
+    const model = await unlessGone(desk.publish(this.#held, epochResult, metrics, this.#lost.signal));
+    if (model) this.#reporter.note(`Checkpoint created at step ${step}, after epoch ${epoch + 1}: ${model}`);
   }
 
   async #end(kind: "succeeded" | "handed_back"): Promise<TurnEnd> {
@@ -167,10 +219,34 @@ class TrainingTurn implements AsyncDisposable {
     return kind;
   }
 
+  async #startTracking(): Promise<void> {
+    const { tracking, desk, clock, random } = this.#deps;
+    if (!tracking) return;
+    const { runs, root } = this.#folders;
+    this.#tracking = await JobTracking.start({ ...tracking, desk, clock, random }, this.#held, this.#reporter, runs, root);
+  }
+
+  /** The job does not wait for it: its owner has been told before. */
+  async #endTracking(outcome: "succeeded" | "failed" | "paused", summary: Readonly<Record<string, string | number>>): Promise<void> {
+    const tracking = this.#tracking;
+    this.#tracking = undefined;
+    await tracking?.finish(outcome, summary);
+  }
+
   #obey(command: JobCommand): void {
     if (command === JobCommand.JOB_COMMAND_PAUSE) this.pause();
     if (command !== JobCommand.JOB_COMMAND_CANCEL || this.#over.signal.aborted) return;
     this.#lost.abort(new Fault("lease_lost", "the job is over, or somebody else's"));
     void this.#training?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Undefined when a file is not there any more: the child keeps the newest only. */
+async function unlessGone<T>(sending: Promise<T>): Promise<T | undefined> {
+  try {
+    return await sending;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return undefined;
   }
 }

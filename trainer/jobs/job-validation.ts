@@ -32,6 +32,7 @@ export async function validateJob(
   const choice = chooseHyperparameters(wished, {
     examples: Math.max(1, Math.round(training.examples * share)),
     parameterCount: base.info.parameterCount,
+    stopsEarly: job.auto && (heldBack || job.validationFile !== ""),
   });
   const reasons = heldBack
     ? { ...choice.reasons, validation: "every tenth example is held back; training stops when they get no better" }

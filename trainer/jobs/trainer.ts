@@ -4,6 +4,7 @@ import type { TrainingDeps } from "../process/index.ts";
 import { BaseShelf } from "./base-shelf.ts";
 import { type HeldJob, JobDesk } from "./job-desk.ts";
 import { JobReporter } from "./job-reporter.ts";
+import type { TrackingEnvironment } from "./job-tracking.ts";
 import { trainJob } from "./job-training.ts";
 import { validateJob } from "./job-validation.ts";
 
@@ -13,6 +14,8 @@ export interface TrainerDeps {
   readonly log: Log;
   /** To a router, with the cluster's key. Stays the caller's. */
   readonly router: GrpcChannel;
+  /** Absent: what is trained is tracked nowhere. */
+  readonly tracking?: TrackingEnvironment;
   /** The program of the child that trains; by default the trainer's own. */
   readonly entry?: TrainingDeps["entry"];
 }
@@ -20,7 +23,7 @@ export interface TrainerDeps {
 export interface TrainerOptions {
   /** What people know it by; every life adds something of its own. */
   readonly name: string;
-  /** Where jobs lie while they are trained; nothing in it outlives them. */
+  /** Where jobs lie while they are trained, and what their runs were tracked as: logs, results and TensorBoard files. */
   readonly directory: string;
   /** Bases whose folders are other ones here than on the nodes. */
   readonly bases?: readonly { readonly name: string; readonly directory: string }[];

@@ -18,9 +18,11 @@ export interface JobFolders {
   readonly epochs: string;
 }
 
-export function jobFolders(directory: string, jobId: string): JobFolders & { readonly root: string } {
-  const root = join(directory, jobId);
-  return { root, checkpoints: join(root, "checkpoints"), result: join(root, "result"), epochs: join(root, "epochs") };
+/** `root` and all in it goes with the trainer's turn; `runs` stays. */
+export function jobFolders(directory: string, jobId: string): JobFolders & { readonly root: string; readonly runs: string } {
+  const root = join(directory, "jobs", jobId);
+  const runs = join(directory, "runs");
+  return { runs, root, checkpoints: join(root, "checkpoints"), result: join(root, "result"), epochs: join(root, "epochs") };
 }
 
 /**
@@ -32,7 +34,7 @@ export function trainingOptions(job: Job, base: ShelvedBase, folders: JobFolders
   if (!chosen) throw new Fault("message_malformed", `${job.id} was not checked`, { detail: { field: "chosen" } });
   const { epochs, batchSize, rank, rankStabilised, promptLossWeight, checkpointSteps, alpha } = required(chosen);
   // The learning rate does not depend on the examples' number.
-  const { learningRate } = chooseHyperparameters(chosen, { examples: 1, parameterCount: base.info.parameterCount });
+  const { learningRate } = chooseHyperparameters(chosen, { examples: 1, parameterCount: base.info.parameterCount, stopsEarly: false });
   const part = (fileId: string, split: Split) => examplesOf(read(fileId), base, split, promptLossWeight);
   const validates = job.validationFile !== "" || heldBack;
   const heldOut = job.validationFile === "" ? part(job.trainingFile, "held_out") : part(job.validationFile, "all");

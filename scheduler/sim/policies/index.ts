@@ -1,12 +1,13 @@
 import type { Policy } from "../policy.ts";
 import { activityAffinityPolicy, repairedAffinityPolicy } from "./activity-affinity.ts";
 import { boundedHashPolicy } from "./bounded-hash.ts";
+import { decidePolicy } from "./decide.ts";
 import { globalLruPolicy } from "./global-lru.ts";
 import { leastLoadedPolicy } from "./least-loaded.ts";
 import { migrationPolicy } from "./migration.ts";
 import { noCachePolicy } from "./no-cache.ts";
-import { oursPolicy } from "./ours.ts";
 import { oraclePolicy } from "./oracle.ts";
+import { oursPolicy } from "./ours.ts";
 import { preferLoadedPolicy } from "./prefer-loaded.ts";
 import { randomPolicy } from "./random.ts";
 import { rankClassesPolicy } from "./rank-classes.ts";
@@ -30,6 +31,7 @@ export const POLICIES: ReadonlyMap<string, Policy> = new Map(
     stickyHashPolicy,
     minCostFlowPolicy,
     oraclePolicy,
+    decidePolicy,
     oursPolicy,
   ].map((policy) => [policy.name, policy]),
 );

@@ -1,21 +1,21 @@
-import { SECOND, type Millis } from "#kernel";
+import { type Millis, SECOND, type Tier } from "#kernel";
 import { DemandBook, demandWeight } from "../../demand/index.ts";
 import { createCostScore } from "../../eviction/index.ts";
-import { HomeRing, type NodeOutlook, NodePick, Placement, type RoundOptions } from "../../placement/index.ts";
+import { createOutlook, HomeRing, type NodeOutlook, NodePick, Placement, prefetchPlan, type RoundOptions } from "../../placement/index.ts";
 import { mixHash } from "../../rendezvous.ts";
-import { DISK, loadMs, RAM, requestsPerSecond, SLOT, stepMs } from "../node-model.ts";
+import { loadMs, REMOTE, requestsPerSecond, type SimTier, SLOT, stepMs, TIER_NAMES } from "../node-model.ts";
 import type { Policy, SimCluster } from "../policy.ts";
 
 const ROUND_MS: Millis = 3 * SECOND;
 /** Loads ahead of requests, per round: they share links with loads that someone waits for. */
-const PREFETCHES_PER_NODE = 1;
+const PREFETCHES_PER_NODE = 8;
 
 export const oursPolicy: Policy = {
   name: "ours",
   source: "scheduler/placement, scheduler/demand, scheduler/eviction: the code that production runs",
   createOrder: () => createCostScore(),
   unloadBufferShare: 0.02,
-  behaviour: { drainAfterMs: 10 * SECOND },
+  behaviour: { drainAfterMs: 30 * SECOND },
   roundMs: ROUND_MS,
   start(cluster) {
     const demand = new DemandBook();
@@ -27,21 +27,26 @@ export const oursPolicy: Policy = {
       copiesMax: cluster.nodes.length,
       movesMax: Math.max(8, Math.ceil(cluster.nodes.length / 2)),
     };
+    const outlook = createOutlook();
     let alive = cluster.alive;
     const view = {
       ring: ringOf(alive),
       alive: (node: number) => cluster.nodes[node]!.alive,
       holders: cluster.holders,
       targets: (delta: number) => placement.targets(delta),
-      outlook: (node: number, delta: number) => outlookOf(cluster, node, delta),
+      outlook: (node: number, delta: number) => lookAt(cluster, node, delta, outlook),
     };
     const pick = new NodePick(view);
     const home: number[] = [];
+
+    /** Asked for anew after a membership change, because homes have moved. */
+    let moved: Iterable<number> = [];
 
     function membership(): void {
       if (alive === cluster.alive) return;
       alive = cluster.alive;
       view.ring = ringOf(alive);
+      moved = Array.from({ length: demand.count }, (_, delta) => delta).filter((delta) => demand.ratePerSecond(delta, cluster.nowMs) > 0);
     }
 
     function placesOf(delta: number): readonly number[] {
@@ -51,28 +56,39 @@ export const oursPolicy: Policy = {
       return home.slice(0, 1);
     }
 
+    function prefetch(candidates: Iterable<number>, perNodeMax: number): void {
+      const tierOf = (node: number, delta: number) => TIERS[cluster.nodes[node]!.tier(delta)];
+      const roomOn = (node: number, delta: number) => TIERS[cluster.nodes[node]!.loads.roomFor(delta) ?? REMOTE];
+      const plan = prefetchPlan(candidates, { demand, nowMs: cluster.nowMs, placesOf, tierOf, roomOn, perNodeMax });
+      for (const { delta, node, target } of plan) {
+        cluster.nodes[node]!.loads.raiseAhead(delta, TIERS.indexOf(target) as SimTier, cluster.nowMs);
+      }
+    }
+
     return {
       route({ delta, promptTokens }) {
         membership();
         demand.observe(delta, demandWeight(promptTokens + meanOutput, deltas.rank[delta]!), cluster.nowMs);
-        return pick.pick({ delta, deltaHash: deltas.hash[delta]!, promptTokens, patienceMs: model.sloMs / 2 })!;
+        return pick.pick({ delta, deltaHash: deltas.hash[delta]!, promptTokens, patienceMs: model.sloMs / 4 })!;
       },
       published(delta) {
         membership();
-        const target = deltas.publishedAtMs[delta]! > 0 ? RAM : DISK;
-        for (const node of placesOf(delta)) cluster.nodes[node]!.loads.raiseAhead(delta, target, cluster.nowMs);
+        const replaced = deltas.replaces[delta]!;
+        if (replaced >= 0) demand.inherit(delta, replaced, cluster.nowMs);
+        prefetch([delta], 1);
       },
       round() {
         membership();
         const input = { ring: view.ring, nodes: alive, deltaHash: deltas.hash, demand, nowMs: cluster.nowMs };
         const moves = placement.round(input, roundOptions);
-        for (const { delta, to } of moves.slice(0, PREFETCHES_PER_NODE * alive.length)) {
-          if (to !== undefined) cluster.nodes[to]!.loads.raiseAhead(delta, RAM, cluster.nowMs);
-        }
+        prefetch([...new Set([...moves.map(({ delta }) => delta), ...moved])], PREFETCHES_PER_NODE);
+        moved = [];
       },
     };
   },
 };
+
+const TIERS: readonly (Tier | undefined)[] = TIER_NAMES.map((name) => (name === "remote" ? undefined : name));
 
 function ringOf(nodes: readonly number[]): HomeRing {
   return new HomeRing(nodes.map((node) => ({ node, hash: mixHash(node + 1) })));
@@ -84,25 +100,30 @@ function nodeRate({ model, deltas }: SimCluster): number {
   return requestsPerSecond(model, prompt, output, meanRank) * demandWeight(prompt + output, meanRank);
 }
 
-function outlookOf(cluster: SimCluster, index: number, delta: number): NodeOutlook {
+/** Fills `into`, which the pick reads before it asks for the next: a run asks millions of times. */
+function lookAt(cluster: SimCluster, index: number, delta: number, into: ReturnType<typeof createOutlook>): NodeOutlook {
   const { model, deltas, nowMs } = cluster;
-  const { batch, loads, rowsAhead, promptTokensAhead, starvedLoads } = cluster.nodes[index]!;
+  const node = cluster.nodes[index]!;
+  const { batch, loads } = node;
+  const { capacityBytes, referencedBytes } = loads.slots;
+  const { rows, rankSum, rankMax, slowness } = batch;
   const rank = deltas.rank[delta]!;
-  const { rows, rankSum, rankMax } = batch;
-  const present = stepMs(model, rows, 0, rankSum, rankMax);
-  const added = stepMs(model, rows + 1, 0, rankSum + (batch.hasDelta(delta) ? 0 : rank), Math.max(rank, rankMax)) - present;
+  const sizeBytes = deltas.sizeBytes[delta]!;
   const tier = loads.tier(delta);
-  return {
-    ...{ rowsAhead, promptTokensAhead, starvedLoads },
-    rowsMax: model.rowsMax,
-    meanRowMs: batch.meanRowMs,
-    promptTokenMs: model.promptTokenMs * batch.slowness,
-    stepMs: (rows === 0 ? model.stepMs : present) * batch.slowness,
-    addedStepMs: added * batch.slowness,
-    slotsInUse: loads.slots.referencedBytes / loads.slots.capacityBytes,
-    addedSlots: (loads.slots.get(delta)?.references ?? 0) > 0 ? 0 : deltas.sizeBytes[delta]! / loads.slots.capacityBytes,
-    hasRoom: tier === SLOT || loads.hasRoom(delta),
-    loadMs: loads.estimateMs(delta, nowMs),
-    loadCostMs: tier === SLOT ? 0 : loadMs(model, tier, deltas.sizeBytes[delta]!),
-  };
+  const present = stepMs(model, rows, 0, rankSum, rankMax);
+  const after = stepMs(model, rows + 1, 0, rankSum + (batch.hasDelta(delta) ? 0 : rank), Math.max(rank, rankMax));
+  into.rowsAhead = node.rowsAhead;
+  into.rowsMax = model.rowsMax;
+  into.meanRowMs = batch.meanRowMs;
+  into.promptTokensAhead = node.promptTokensAhead;
+  into.promptTokenMs = model.promptTokenMs * slowness;
+  into.stepMs = (rows === 0 ? model.stepMs : present) * slowness;
+  into.addedStepMs = (after - present) * slowness;
+  into.loadMs = loads.estimateMs(delta, nowMs);
+  into.loadCostMs = tier === SLOT ? 0 : loadMs(model, tier, sizeBytes);
+  into.hasRoom = tier === SLOT || loads.hasRoom(delta);
+  into.slotsInUse = referencedBytes / capacityBytes;
+  into.addedSlots = (loads.slots.get(delta)?.references ?? 0) > 0 ? 0 : sizeBytes / capacityBytes;
+  into.starvedLoads = node.starvedLoads;
+  return into;
 }

@@ -5,10 +5,11 @@ import { leastLoaded } from "./node-choice.ts";
 const ROUND_MS: Millis = 30_000;
 const KEPT = 0.5;
 
+/** After LoRAServe (Microsoft Research and UIUC, 2025). */
 export const rankClassesPolicy: Policy = {
   name: "rank-classes",
   source:
-    "LoRAServe (2511.22880): deltas in order of rank are laid over the nodes by demand, so that equal ranks meet and every node has its share; a delta that is hotter than a node has several. Peers' memory is not read",
+    "arXiv 2511.22880: deltas in order of rank are laid over the nodes by demand, so that equal ranks meet and every node has its share; a delta that is hotter than a node has several. Peers' memory is not read",
   roundMs: ROUND_MS,
   start(cluster, random) {
     const demand = new Map<number, number>();

@@ -1,4 +1,4 @@
-import { type Bytes, type Millis, MINUTE, type Random } from "#kernel";
+import { type Bytes, MINUTE, type Millis, type Random } from "#kernel";
 import type { Workload } from "../delta-catalog.ts";
 import { createFastRandom, type FastRandom, standardNormal } from "../fast-random.ts";
 import { type NodeModel, requestsPerSecond } from "../node-model.ts";
@@ -118,6 +118,7 @@ function createCatalog({ deltaCount, ranks = RANKS }: WorkloadOptions, { version
     sizeBytes: Float64Array.from(rank, (value) => value * bytesPerRank),
     hash: Uint32Array.from({ length: count }, () => Math.floor(draws.float() * 2 ** 32)),
     publishedAtMs: Float64Array.from({ length: count }, (_, delta) => versions[delta - deltaCount]?.publishedAtMs ?? 0),
+    replaces: Int32Array.from({ length: count }, (_, delta) => versions[delta - deltaCount]?.replaces ?? -1),
   };
 }
 

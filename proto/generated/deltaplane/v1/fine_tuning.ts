@@ -125,6 +125,8 @@ export interface UploadFileHeader {
   filename: string;
   purpose: string;
   expiresAtMs: number;
+  /** Operator only: on whose behalf. */
+  tenantId: string;
 }
 
 export interface UploadFileResponse {
@@ -209,6 +211,8 @@ export interface CreateJobRequest {
   classificationMetrics: boolean;
   metadata: { [key: string]: string };
   integrations: Integration[];
+  /** Operator only: on whose behalf. */
+  tenantId: string;
 }
 
 export interface CreateJobRequest_MetadataEntry {
@@ -482,8 +486,9 @@ export interface SaveCheckpointRequest {
 export interface JobLease {
   jobId: string;
   epoch: number;
-  /** Of the checkpoint that is saved. */
+  /** Of the checkpoint that is saved; a size that does not come to it was cut off. */
   step: number;
+  sizeBytes: number;
 }
 
 export interface SaveCheckpointResponse {
@@ -730,7 +735,7 @@ export const UploadFileRequest: MessageFns<UploadFileRequest> = {
 };
 
 function createBaseUploadFileHeader(): UploadFileHeader {
-  return { filename: "", purpose: "", expiresAtMs: 0 };
+  return { filename: "", purpose: "", expiresAtMs: 0, tenantId: "" };
 }
 
 export const UploadFileHeader: MessageFns<UploadFileHeader> = {
@@ -743,6 +748,9 @@ export const UploadFileHeader: MessageFns<UploadFileHeader> = {
     }
     if (message.expiresAtMs !== 0) {
       writer.uint32(24).int64(message.expiresAtMs);
+    }
+    if (message.tenantId !== "") {
+      writer.uint32(34).string(message.tenantId);
     }
     return writer;
   },
@@ -784,6 +792,14 @@ export const UploadFileHeader: MessageFns<UploadFileHeader> = {
             message.expiresAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -804,6 +820,7 @@ export const UploadFileHeader: MessageFns<UploadFileHeader> = {
     message.filename = object.filename ?? "";
     message.purpose = object.purpose ?? "";
     message.expiresAtMs = object.expiresAtMs ?? 0;
+    message.tenantId = object.tenantId ?? "";
     return message;
   },
 };
@@ -1464,6 +1481,7 @@ function createBaseCreateJobRequest(): CreateJobRequest {
     classificationMetrics: false,
     metadata: {},
     integrations: [],
+    tenantId: "",
   };
 }
 
@@ -1498,6 +1516,9 @@ export const CreateJobRequest: MessageFns<CreateJobRequest> = {
     });
     for (const v of message.integrations) {
       Integration.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.tenantId !== "") {
+      writer.uint32(90).string(message.tenantId);
     }
     return writer;
   },
@@ -1598,6 +1619,14 @@ export const CreateJobRequest: MessageFns<CreateJobRequest> = {
             message.integrations.push(Integration.decode(reader, reader.uint32()));
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1635,6 +1664,7 @@ export const CreateJobRequest: MessageFns<CreateJobRequest> = {
       {},
     );
     message.integrations = object.integrations?.map((e) => Integration.fromPartial(e)) || [];
+    message.tenantId = object.tenantId ?? "";
     return message;
   },
 };
@@ -4707,7 +4737,7 @@ export const SaveCheckpointRequest: MessageFns<SaveCheckpointRequest> = {
 };
 
 function createBaseJobLease(): JobLease {
-  return { jobId: "", epoch: 0, step: 0 };
+  return { jobId: "", epoch: 0, step: 0, sizeBytes: 0 };
 }
 
 export const JobLease: MessageFns<JobLease> = {
@@ -4720,6 +4750,9 @@ export const JobLease: MessageFns<JobLease> = {
     }
     if (message.step !== 0) {
       writer.uint32(24).uint32(message.step);
+    }
+    if (message.sizeBytes !== 0) {
+      writer.uint32(32).uint64(message.sizeBytes);
     }
     return writer;
   },
@@ -4761,6 +4794,14 @@ export const JobLease: MessageFns<JobLease> = {
             message.step = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sizeBytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4781,6 +4822,7 @@ export const JobLease: MessageFns<JobLease> = {
     message.jobId = object.jobId ?? "";
     message.epoch = object.epoch ?? 0;
     message.step = object.step ?? 0;
+    message.sizeBytes = object.sizeBytes ?? 0;
     return message;
   },
 };

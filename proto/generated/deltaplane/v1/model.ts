@@ -151,6 +151,15 @@ export interface DownloadDeltaResponse {
   part: { $case: "config"; value: Buffer } | { $case: "weights"; value: Buffer } | undefined;
 }
 
+export interface PullDeltaRequest {
+  /** Full name, alias of one delta, or digest. */
+  name: string;
+}
+
+export interface PullDeltaResponse {
+  part: { $case: "config"; value: Buffer } | { $case: "weights"; value: Buffer } | undefined;
+}
+
 export interface Alias {
   /** `<tenant>/<name>` */
   name: string;
@@ -1816,6 +1825,142 @@ export const DownloadDeltaResponse: MessageFns<DownloadDeltaResponse> = {
   },
 };
 
+function createBasePullDeltaRequest(): PullDeltaRequest {
+  return { name: "" };
+}
+
+export const PullDeltaRequest: MessageFns<PullDeltaRequest> = {
+  encode(message: PullDeltaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PullDeltaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePullDeltaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PullDeltaRequest>): PullDeltaRequest {
+    return PullDeltaRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PullDeltaRequest>): PullDeltaRequest {
+    const message = createBasePullDeltaRequest();
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBasePullDeltaResponse(): PullDeltaResponse {
+  return { part: undefined };
+}
+
+export const PullDeltaResponse: MessageFns<PullDeltaResponse> = {
+  encode(message: PullDeltaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "config":
+        writer.uint32(10).bytes(message.part.value);
+        break;
+      case "weights":
+        writer.uint32(18).bytes(message.part.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PullDeltaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePullDeltaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "config", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "weights", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PullDeltaResponse>): PullDeltaResponse {
+    return PullDeltaResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PullDeltaResponse>): PullDeltaResponse {
+    const message = createBasePullDeltaResponse();
+    switch (object.part?.$case) {
+      case "config": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "config", value: object.part.value };
+        }
+        break;
+      }
+      case "weights": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "weights", value: object.part.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseAlias(): Alias {
   return { name: "", targets: [], previous: [] };
 }
@@ -2561,6 +2706,16 @@ export const ModelServiceService = {
       Buffer.from(DownloadDeltaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DownloadDeltaResponse => DownloadDeltaResponse.decode(value),
   },
+  /** Its owner's: the two files of a delta, as PEFT loads them. */
+  pullDelta: {
+    path: "/deltaplane.v1.ModelService/PullDelta" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: PullDeltaRequest): Buffer => Buffer.from(PullDeltaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PullDeltaRequest => PullDeltaRequest.decode(value),
+    responseSerialize: (value: PullDeltaResponse): Buffer => Buffer.from(PullDeltaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PullDeltaResponse => PullDeltaResponse.decode(value),
+  },
   /**
    * Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. Answers when the switch is
    * made, which waits (at most half a minute) until the new deltas are resident where the old ones were.
@@ -2627,6 +2782,8 @@ export interface ModelServiceServer extends UntypedServiceImplementation {
   removeDelta: handleUnaryCall<RemoveDeltaRequest, RemoveDeltaResponse>;
   /** Nodes only (cluster key): the two files of a delta. */
   downloadDelta: handleServerStreamingCall<DownloadDeltaRequest, DownloadDeltaResponse>;
+  /** Its owner's: the two files of a delta, as PEFT loads them. */
+  pullDelta: handleServerStreamingCall<PullDeltaRequest, PullDeltaResponse>;
   /**
    * Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. Answers when the switch is
    * made, which waits (at most half a minute) until the new deltas are resident where the old ones were.
@@ -2809,6 +2966,13 @@ export interface ModelServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadDeltaResponse>;
+  /** Its owner's: the two files of a delta, as PEFT loads them. */
+  pullDelta(request: PullDeltaRequest, options?: Partial<CallOptions>): ClientReadableStream<PullDeltaResponse>;
+  pullDelta(
+    request: PullDeltaRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<PullDeltaResponse>;
   /**
    * Points `<tenant>/<name>` at one delta, or splits its traffic between several by weight. Answers when the switch is
    * made, which waits (at most half a minute) until the new deltas are resident where the old ones were.
