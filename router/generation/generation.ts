@@ -85,7 +85,10 @@ async function* serveAttempt(
       turn.produced(pulled.piece.tokenIds.length);
       watch.saw(pulled.piece);
       if (progress.done) await meter.settle("completed", progress.usage, serving);
-      else meter.running(progress.usage, serving);
+      else {
+        const lagging = meter.running(progress.usage, serving);
+        if (lagging) await lagging; // Without, no turn of the event loop is lost.
+      }
       yield messageOf(generation, pulled.piece);
     }
   } finally {

@@ -15,33 +15,46 @@ function meterOver(write: (claim: Claim) => Promise<void>) {
   return { clock, meter: new RequestMeter({ outbox, clock }, facts) };
 }
 
-test("tokens are claimed in groups of 16, or every half second", async () => {
+test("tokens are claimed in groups of 8, or every half second", async () => {
   const claimed: number[] = [];
   const { clock, meter } = meterOver(async (claim) => void claimed.push(claim.usage.completionTokens));
-  for (let tokens = 1; tokens <= 40; tokens++) {
-    meter.running(usage(tokens), SERVING);
+  for (let tokens = 1; tokens <= 20; tokens++) {
+    expect(meter.running(usage(tokens), SERVING)).toBeUndefined();
     await clock.advance(0);
   }
-  expect(claimed).toEqual([16, 32]);
+  expect(claimed).toEqual([8, 16]);
   await clock.advance(500);
-  meter.running(usage(41), SERVING);
-  expect(claimed).toEqual([16, 32, 41]);
+  void meter.running(usage(21), SERVING);
+  expect(claimed).toEqual([8, 16, 21]);
 });
 
-test("a slow disk makes groups larger, not the stream slower", async () => {
+test("a slow disk makes groups larger, and the stream waits rather than let more than 16 tokens be lost", async () => {
   const claimed: number[] = [];
-  const disk = Promise.withResolvers<void>();
-  const { meter } = meterOver(async (claim) => {
+  let synced = Promise.withResolvers<void>();
+  const { clock, meter } = meterOver(async (claim) => {
     claimed.push(claim.usage.completionTokens);
-    await disk.promise;
+    await synced.promise;
   });
-  for (let tokens = 1; tokens <= 100; tokens++) meter.running(usage(tokens), SERVING);
-  expect(claimed).toEqual([16]);
+  for (let tokens = 1; tokens <= 16; tokens++) expect(meter.running(usage(tokens), SERVING)).toBeUndefined();
+  expect(claimed).toEqual([8]);
+  let handedOut = false;
+  const waiting = meter.running(usage(17), SERVING)!.then(() => {
+    handedOut = true;
+  });
+  await clock.advance(0);
+  expect(handedOut).toBe(false);
+  synced.resolve();
+  await waiting;
+  synced = Promise.withResolvers();
+  const large = meter.running(usage(60), SERVING)!;
+  expect(claimed).toEqual([8, 60]);
+  synced.resolve();
+  await large;
 });
 
 test("what could not be written is told with the next token", async () => {
   const { clock, meter } = meterOver(() => Promise.reject(new Fault("store_unreachable", "the disk is full")));
-  meter.running(usage(16), SERVING);
+  void meter.running(usage(16), SERVING);
   await clock.advance(0);
   expect(() => meter.running(usage(17), SERVING)).toThrow(/disk is full/);
 });

@@ -1,11 +1,13 @@
 import type { Claim, ClaimOutbox, Clock, Millis, NodeId, Outcome, Tokens, Usage } from "#kernel";
 import type { ClaimFacts } from "../admission/index.ts";
 
+/** What a crash of this router can lose of one request's bill, at most: so many tokens, in the customer's favour. */
+const LOSS_TOKENS_MAX: Tokens = 16;
 /**
- * What a crash of this router can lose of one request's bill, at most: so many tokens, in the customer's favour. A slow text is
+ * A group is begun at half of that, so that its write has as long again before the stream has to wait for it. A slow text is
  * written down after the time; a fast one comes to the tokens first, so that the disk is not asked for every few tokens.
  */
-const GROUP_TOKENS_MAX: Tokens = 16;
+const GROUP_TOKENS: Tokens = LOSS_TOKENS_MAX / 2;
 const GROUP_MS_MAX: Millis = 500;
 
 /** Which attempt on which node a claim speaks of. */
@@ -23,8 +25,10 @@ export class RequestMeter {
   readonly #clock: Clock;
   readonly #facts: ClaimFacts;
   #writtenTokens: Tokens = 0;
+  #durableTokens: Tokens = 0;
   #writtenAt: Millis;
-  #writing = false;
+  /** The write in progress; it never rejects. */
+  #writing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #settled = false;
   #claimed = false;
@@ -41,24 +45,14 @@ export class RequestMeter {
     return this.#claimed;
   }
 
-  /** Tells that `usage` was handed out. Never waits for the disk; a group that is still being written lets the next one grow. */
-  running(usage: Usage, serving: Serving): void {
+  /** Tells that `usage` is about to be handed out. With a promise, it may be only once that resolves: the disk lags too far behind. */
+  running(usage: Usage, serving: Serving): Promise<void> | undefined {
     // What can't be billed must not be served on.
     if (this.#failure) throw this.#failure.error;
     const grown = usage.completionTokens - this.#writtenTokens;
-    const due = grown >= GROUP_TOKENS_MAX || (grown > 0 && this.#clock.monotonic() - this.#writtenAt >= GROUP_MS_MAX);
-    if (!due || this.#writing) return;
-    this.#writing = true;
-    this.#writtenTokens = usage.completionTokens;
-    this.#writtenAt = this.#clock.monotonic();
-    this.#write(this.#claim("running", usage, serving)).then(
-      () => {
-        this.#writing = false;
-      },
-      (error: unknown) => {
-        this.#failure = { error };
-      },
-    );
+    const due = grown >= GROUP_TOKENS || (grown > 0 && this.#clock.monotonic() - this.#writtenAt >= GROUP_MS_MAX);
+    if (due && !this.#writing) this.#writeGroup(usage, serving);
+    return usage.completionTokens - this.#durableTokens > LOSS_TOKENS_MAX ? this.#caughtUp(usage, serving) : undefined;
   }
 
   /** The last claim: durable when it resolves. Only the first call counts. */
@@ -67,6 +61,28 @@ export class RequestMeter {
     this.#settled = true;
     if (usage.promptTokens + usage.completionTokens === 0) return;
     await this.#write(this.#claim(outcome, usage, serving));
+  }
+
+  #writeGroup(usage: Usage, serving: Serving): void {
+    this.#writtenTokens = usage.completionTokens;
+    this.#writtenAt = this.#clock.monotonic();
+    this.#writing = this.#write(this.#claim("running", usage, serving)).then(
+      () => {
+        this.#durableTokens = usage.completionTokens;
+        this.#writing = undefined;
+      },
+      (error: unknown) => {
+        this.#failure = { error };
+      },
+    );
+  }
+
+  async #caughtUp(usage: Usage, serving: Serving): Promise<void> {
+    while (usage.completionTokens - this.#durableTokens > LOSS_TOKENS_MAX) {
+      if (!this.#writing) this.#writeGroup(usage, serving);
+      await this.#writing;
+      if (this.#failure) throw this.#failure.error;
+    }
   }
 
   async #write(claim: Claim): Promise<void> {
