@@ -73,6 +73,8 @@ export interface LiveClusterOptions {
 }
 
 export const BASE = "demo-base";
+/** A node has a machine of its own; here its engine must not take the core that a router or a client waits for. */
+const NODE_NICENESS = 10;
 const ROOT = join(import.meta.dirname, "../..");
 const MAIN = join(ROOT, "cli/main.ts");
 const HOST = "127.0.0.1";
@@ -97,8 +99,7 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
     starting.use(
       keepProcess({
         name,
-        command: process.execPath,
-        args: [MAIN, kind, "--cluster-key-file", join(folder, "key"), ...args],
+        ...niced(kind === "node-agent", [process.execPath, MAIN, kind, "--cluster-key-file", join(folder, "key"), ...args]),
         environment: { DELTAPLANE_LOG: "info" },
         logFile: join(folder, "logs", `${name}.log`),
       }),
@@ -229,4 +230,12 @@ async function runCommand(folder: string, args: readonly string[]): Promise<Comm
   });
   const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { status: status as number | null, stdout, stderr };
+}
+
+function niced(
+  nice: boolean,
+  [command, ...args]: readonly [string, ...string[]],
+): { readonly command: string; readonly args: readonly string[] } {
+  if (!nice || process.platform !== "linux") return { command, args };
+  return { command: "nice", args: ["-n", String(NODE_NICENESS), command, ...args] };
 }
