@@ -19,7 +19,7 @@ export async function trainingFile({ channel, signal }: Connection, named: strin
     if (FILE_ID.test(named)) return named;
     throw new Fault("file_missing", `${named} is neither a file here nor the id of one that was uploaded`, { detail: { file: named } });
   }
-  const sha256 = await hashOf(named);
+  const sha256 = await sha256Of(named);
   const { files } = await channel.unary(FineTuningServiceService.listFiles, { purpose: "fine-tune" }, { signal });
   const known = tenantId === "" ? files.find((file) => file.sha256 === sha256) : undefined; // An operator sees everyone's.
   if (known) {
@@ -31,7 +31,8 @@ export async function trainingFile({ channel, signal }: Connection, named: strin
   return file!.id;
 }
 
-async function hashOf(path: string): Promise<string> {
+/** Of a file's content, in hex. */
+export async function sha256Of(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
   return hash.digest("hex");

@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { Fault } from "#kernel";
-import { type Checkpoint, CreateJobRequest, FineTuningServiceService, type GrpcChannel, type Job, ModelServiceService } from "#proto";
+import { type Checkpoint, CreateJobRequest, FineTuningServiceService, type Job } from "#proto";
 import { type Connection, withConnection } from "../connection.ts";
 import { followJob, printEvents, STATE_NAMES } from "../follow-job.ts";
+import { onlyBase } from "../only-base.ts";
 import { type Column, formatTime, printData, printMessage, printRows } from "../output.ts";
 import { trainingFile } from "../training-file.ts";
+import { addSweepCommand } from "./ft-sweep.ts";
 
 const JOBS: readonly Column<Job>[] = [
   { title: "job", value: (job) => job.id },
@@ -49,6 +51,7 @@ interface CreateOptions {
 export function addFtCommand(program: Command): void {
   const ft = program.command("ft").description("fine-tuning: from a file to a model that can be called");
   addCreateCommand(ft);
+  addSweepCommand(ft);
   ft.command("ls").action((_options: unknown, command: Command) =>
     withConnection(command, async ({ channel, output, signal }) => {
       const { jobs } = await channel.unary(FineTuningServiceService.listJobs, { after: "", limit: 100, metadata: {} }, { signal });
@@ -124,14 +127,6 @@ function hyperparameters(options: CreateOptions) {
   const { epochs, batchSize, lrMult: learningRateMultiplier, rank, alpha, rslora: rankStabilised } = options;
   const { promptLossWeight, checkpointSteps, targets = [] } = options;
   return { epochs, batchSize, learningRateMultiplier, rank, alpha, rankStabilised, promptLossWeight, checkpointSteps, targets };
-}
-
-/** @throws Fault parameter_invalid when there are several */
-async function onlyBase(channel: GrpcChannel): Promise<string> {
-  const { bases } = await channel.unary(ModelServiceService.listBases, {});
-  if (bases.length === 1) return bases[0]!.name;
-  const names = bases.map(({ name }) => name).join(", ");
-  throw new Fault("parameter_invalid", `name the base with -m; there are ${names || "none"}`, { detail: { field: "model" } });
 }
 
 async function printResults({ channel, signal }: Connection, id: string): Promise<void> {

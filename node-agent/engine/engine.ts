@@ -45,7 +45,7 @@ class BatchingEngine implements Engine {
   readonly #turns = new VirtualTokenCounter<TenantId>();
   /** In order of arrival, but that whoever was parked is before those who never had a row. */
   #waiting = new Set<Sequence>();
-  /** Those that lost their row because nobody read them, and are still not read. */
+  /** Those that lost their row because nobody read them, and are still not read; as many as may wait, since each may come back. */
   readonly #unread = new Set<Sequence>();
   /** In order of admission. */
   readonly #running = new Set<Sequence>();
@@ -150,8 +150,7 @@ class BatchingEngine implements Engine {
   #accept(spec: SequenceSpec): Sequence {
     if (this.#closed) throw this.#closed;
     assert(!this.#ids.has(spec.id), `sequence ${spec.id} exists already`);
-    const withoutRow = this.#waiting.size + this.#unread.size;
-    if (withoutRow >= this.#options.queueDepthMax) throw new Fault("queue_full", `${withoutRow} sequences wait already`);
+    if (this.#waiting.size >= this.#options.queueDepthMax) throw new Fault("queue_full", `${this.#waiting.size} sequences wait already`);
     const completionMax = completionTokensMax(spec, this.base, this.#runner.limits.kvTokensMax);
     const sequence = new Sequence(spec, completionMax, this.#options);
     this.#slots.use(spec.slot);
@@ -259,7 +258,7 @@ class BatchingEngine implements Engine {
       const sequence = chooseNext(this.#waiting, turn, room);
       if (!sequence) {
         const parked = chooseToPark(this.#running, this.#waiting, turn, room, rowsMax);
-        if (!parked) return;
+        if (!parked || (parked.paused && this.#unread.size >= this.#options.queueDepthMax)) return;
         this.#park(parked);
         continue;
       }

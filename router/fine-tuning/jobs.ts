@@ -5,6 +5,7 @@ import type { Principal } from "../contract.ts";
 import { priceVersionAt } from "../prices/index.ts";
 import { cancelJob } from "./job-ending.ts";
 import type { JobEvent } from "./job-events.ts";
+import { identifyJob, sameJob } from "./job-identity.ts";
 import { POLL_MS } from "./job-limits.ts";
 import type { JobParts } from "./job-parts.ts";
 import { needs, paused, resumed } from "./job-state.ts";
@@ -33,32 +34,38 @@ export class Jobs {
 
   /**
    * @throws Fault parameter_invalid or parameter_unsupported, naming the field; model_unknown, resource_unknown for a file;
-   * rate_exceeded for more jobs than a tenant may have; budget_spent
+   * rate_exceeded for more jobs than a tenant may have; budget_spent; idempotency_key_reused
    */
   async create(principal: Principal, request: CreateJobRequest): Promise<JobRecord> {
     const { catalog, clock, randomSecret, limits } = this.#parts;
     const wish = checkWish(request);
+    const { tenantId, projectId } = ownerOf(principal);
+    const { id, seed } = identifyJob(tenantId, request.idempotencyKey, randomSecret);
+    const known = catalog.view.own("job", tenantId, id);
+    if (known) return sameJob(known, wish, request);
     const base = this.#base(request.model);
     const trainingFile = this.#file(principal, "training_file", request.trainingFile);
     const validationFile = request.validationFile === "" ? undefined : this.#file(principal, "validation_file", request.validationFile);
-    const { tenantId, projectId } = ownerOf(principal);
     await this.#makeRoom(tenantId);
-    const secret = randomSecret(12);
     const createdAt = clock.now();
     const job: JobRecord = {
       ...wish,
-      id: `ftjob-${secret.toString("hex")}`,
+      id,
       ...{ tenantId, projectId, keyId: principal.keyId, createdAt, state: "validating_files" },
       ...{ baseName: base.name, baseDigest: base.digest, trainingFile: trainingFile.id },
       ...(validationFile && { validationFile: validationFile.id }),
-      seed: wish.seed ?? secret.readUInt32BE() >>> 1,
+      seed: wish.seed ?? seed,
       priceVersion: priceVersionAt(catalog.view, catalog.view.get("tenant", tenantId)?.pricePlan ?? STANDARD_PLAN, createdAt),
       ...{ reasons: {}, plannedTokens: 0, trainedTokens: 0, stepsDone: 0, stepsTotal: 0 },
       ...{ checkpointStep: 0, checkpoints: [], resultFiles: [] },
     };
     const tokensEstimate = Math.ceil(trainingFile.sizeBytes / BYTES_PER_TOKEN) * (wish.wished.epochs ?? EPOCHS_USUAL);
     await this.#parts.money.hold(job, Math.min(tokensEstimate, limits.plannedTokensMax));
-    await catalog.create("job", job.id, job);
+    if (!(await catalog.create("job", id, job))) {
+      const other = await catalog.change("job", id, (made) => made); // Of a router that was first; the view may not know it yet.
+      if (!other) throw unknownJob(id);
+      return sameJob(other, wish, request);
+    }
     await this.#note(job.id, `Created fine-tuning job: ${job.id}`, `Validating training file: ${job.trainingFile}`);
     return job;
   }

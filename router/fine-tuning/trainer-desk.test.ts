@@ -96,6 +96,16 @@ async function messages(id: string): Promise<readonly string[]> {
   return (await Array.fromAsync(events)).map(({ event }) => event!.message);
 }
 
+test("a creation that is repeated with its key is one job, of its tenant alone", async () => {
+  const request = { model: BASE_NAME, trainingFile: await upload(acme), idempotencyKey: "k" };
+  const ask = async (more: object = {}) =>
+    (await acme.unary(FineTuningServiceService.createJob, CreateJobRequest.fromPartial({ ...request, ...more }))).job!;
+  const [one, other] = await Promise.all([ask(), ask()]);
+  expect(other).toEqual(one);
+  expect((await acme.unary(FineTuningServiceService.listJobs, { after: "", limit: 10, metadata: {} })).jobs).toHaveLength(1);
+  await expect(ask({ suffix: "other" })).rejects.toMatchObject({ reason: "idempotency_key_reused" });
+});
+
 test("a job goes from its file to a warm model, and is charged once", async () => {
   const id = await create();
   await validate();

@@ -37,7 +37,7 @@ const Body = z.object({
 });
 
 /** @throws Fault parameter_invalid or parameter_unsupported, naming the field as OpenAI does */
-export function jobRequestOf(body: unknown): CreateJobRequest {
+export function jobRequestOf(body: unknown, idempotencyKey: string): CreateJobRequest {
   const read = Body.safeParse(body);
   if (!read.success) throw invalidField(read.error.issues[0]!.path.join(".") || "body", read.error.issues[0]!.message);
   const { method, integrations, metadata, seed } = read.data;
@@ -65,7 +65,7 @@ export function jobRequestOf(body: unknown): CreateJobRequest {
     },
     auto: read.data.auto ?? false,
     classificationMetrics: read.data.compute_classification_metrics ?? false,
-    tenantId: "",
+    ...{ tenantId: "", idempotencyKey },
     metadata: metadata ?? {},
     integrations: (integrations ?? []).map(({ type, wandb }) => ({
       ...{ type, project: wandb?.project ?? "", name: wandb?.name ?? "", entity: wandb?.entity ?? "", tags: wandb?.tags ?? [] },

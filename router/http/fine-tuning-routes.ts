@@ -24,7 +24,10 @@ export function addFineTuningRoutes(server: FastifyInstance, { fineTuning, view 
   const { jobs } = fineTuning;
   const jobPath = "/v1/fine_tuning/jobs/:id";
 
-  server.post("/v1/fine_tuning/jobs", async ({ principal, body }) => jobShape(view, await jobs.create(principal, jobRequestOf(body))));
+  server.post("/v1/fine_tuning/jobs", async ({ principal, body, headers }) => {
+    const request = jobRequestOf(body, String(headers["idempotency-key"] ?? ""));
+    return jobShape(view, await jobs.create(principal, request));
+  });
 
   server.get("/v1/fine_tuning/jobs", async ({ principal, query }) => {
     const { limit, after } = pageOf(query);

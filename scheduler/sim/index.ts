@@ -8,6 +8,7 @@ export { POLICIES } from "./policies/index.ts";
 export type { Policy, RunningPolicy, SimAsk, SimCluster } from "./policy.ts";
 export { figuresOf, type SimFigures } from "./sim-figures.ts";
 export { type SimOptions, type SimRun, simulate } from "./simulator.ts";
+export { type PictureSize, svgPicture, svgText } from "./svg.ts";
 export { ARRIVALS, type ArrivalsName } from "./workloads/arrivals.ts";
 export { readTrace, type TraceRequest } from "./workloads/trace-file.ts";
 export { createTraceWorkload, createWorkload, type WorkloadOptions } from "./workloads/workload.ts";

@@ -1,4 +1,5 @@
 import type { Interval } from "./confidence.ts";
+import { svgPicture, svgText } from "./svg.ts";
 
 export interface Bar {
   readonly name: string;
@@ -23,19 +24,13 @@ export function barPlot(title: string, bars: readonly Bar[]): string {
     const middle = y + BAR_HEIGHT / 2;
     const [end, low, high] = [value.mean, value.mean - value.halfWidth, value.mean + value.halfWidth].map(scale.at);
     return [
-      `<text x="${LEFT - 8}" y="${middle + 4}" text-anchor="end">${escapeText(name)}</text>`,
+      `<text x="${LEFT - 8}" y="${middle + 4}" text-anchor="end">${svgText(name)}</text>`,
       `<rect x="${LEFT}" y="${y}" width="${(end! - LEFT).toFixed(1)}" height="${BAR_HEIGHT}" fill="${name === "ours" ? "#0b7285" : "#adb5bd"}"/>`,
       `<path d="M${low!.toFixed(1)} ${middle}H${high!.toFixed(1)}" stroke="#212529" stroke-width="2"/>`,
       `<text x="${(Math.max(end!, high!) + 6).toFixed(1)}" y="${middle + 4}">${value.mean.toPrecision(3)}</text>`,
     ].join("\n");
   });
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">`,
-    `<rect width="100%" height="100%" fill="white"/>`,
-    `<text x="${LEFT}" y="22" font-size="14">${escapeText(title)}${scale.logarithmic ? " (logarithmic)" : ""}</text>`,
-    ...lines,
-    "</svg>\n",
-  ].join("\n");
+  return svgPicture(`${title}${scale.logarithmic ? " (logarithmic)" : ""}`, { width: WIDTH, height, left: LEFT }, lines);
 }
 
 function scaleOf(values: readonly Interval[]): { at(value: number): number; logarithmic: boolean } {
@@ -46,8 +41,4 @@ function scaleOf(values: readonly Interval[]): { at(value: number): number; loga
   if (!logarithmic) return { logarithmic, at: (value) => LEFT + (room * Math.max(0, value)) / largest };
   const [from, to] = [Math.log(smallest / 2), Math.log(largest)];
   return { logarithmic, at: (value) => LEFT + (room * Math.max(0, Math.log(Math.max(value, smallest / 2)) - from)) / (to - from) };
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

@@ -213,6 +213,11 @@ export interface CreateJobRequest {
   integrations: Integration[];
   /** Operator only: on whose behalf. */
   tenantId: string;
+  /**
+   * 1 to 255 printable ASCII characters, the caller's own. The same key with the same request is the same job, for as long
+   * as that is known; with another request it is ALREADY_EXISTS.
+   */
+  idempotencyKey: string;
 }
 
 export interface CreateJobRequest_MetadataEntry {
@@ -1482,6 +1487,7 @@ function createBaseCreateJobRequest(): CreateJobRequest {
     metadata: {},
     integrations: [],
     tenantId: "",
+    idempotencyKey: "",
   };
 }
 
@@ -1519,6 +1525,9 @@ export const CreateJobRequest: MessageFns<CreateJobRequest> = {
     }
     if (message.tenantId !== "") {
       writer.uint32(90).string(message.tenantId);
+    }
+    if (message.idempotencyKey !== "") {
+      writer.uint32(98).string(message.idempotencyKey);
     }
     return writer;
   },
@@ -1627,6 +1636,14 @@ export const CreateJobRequest: MessageFns<CreateJobRequest> = {
             message.tenantId = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1665,6 +1682,7 @@ export const CreateJobRequest: MessageFns<CreateJobRequest> = {
     );
     message.integrations = object.integrations?.map((e) => Integration.fromPartial(e)) || [];
     message.tenantId = object.tenantId ?? "";
+    message.idempotencyKey = object.idempotencyKey ?? "";
     return message;
   },
 };
