@@ -1,7 +1,7 @@
 import { assert, Fault, type Millis, SECOND, type TenantId, TOKEN_WEIGHTS, VirtualTokenCounter } from "#kernel";
 import { DrainRate } from "./drain-rate.ts";
 import type { QueueLimits } from "./fair-queue.ts";
-import type { Placement, PlacementAsk } from "./placement.ts";
+import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
 
 /** A request that waits for a node. Exactly one of `placed` and `refused` is called, once it has left the queue. */
 export interface Waiting {
@@ -50,12 +50,9 @@ export class BaseQueue {
     this.#lastTenant = tenantId;
   }
 
-  /**
-   * Whether a request may be sent to a node whose rows are all taken: while nobody else competes for the base, so that no row
-   * idles; and else for a tenant with less than its share, for which the node takes a row back from whoever has more.
-   */
-  mayGoAhead(tenantId: TenantId, now: Millis): boolean {
-    return now - this.#mixedAt >= CONTENDED_MS || this.turns.belowShare(tenantId);
+  ahead(tenantId: TenantId, now: Millis): Ahead {
+    if (this.turns.belowShare(tenantId)) return "below_share";
+    return now - this.#mixedAt >= CONTENDED_MS ? "alone" : "not";
   }
 
   *all(): Generator<Waiting> {
@@ -68,6 +65,8 @@ export class BaseQueue {
     if (own >= limits.depthPerTenantMax) throw this.full(ask, now, `${own} of your requests wait already`);
     if (this.#depth >= limits.depthMax && own + 1 >= this.#longest().waiting.size)
       throw this.full(ask, now, `${this.#depth} requests wait already`);
+    // It goes before them; and if they are not read, nothing drains at all.
+    if (own === 0 && this.turns.belowShare(ask.tenantId)) return;
     const rate = this.#rate.at(now);
     const waitMs = rate === undefined ? 0 : this.#costAhead(ask) / rate;
     if (waitMs <= waitMsMax) return;

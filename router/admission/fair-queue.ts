@@ -1,6 +1,6 @@
 import { type BaseDigest, type Clock, Fault, type Millis, SECOND, type Tokens } from "#kernel";
 import { BaseQueue, type Waiting } from "./base-queue.ts";
-import type { Placement, PlacementAsk } from "./placement.ts";
+import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
 
 export interface QueueLimits {
   /** Requests of one base that wait for a row. Each holds a prompt in memory. */
@@ -32,8 +32,7 @@ export type Attempt =
 
 export interface FairQueueDeps {
   readonly clock: Clock;
-  /** `ahead`: it may be sent to a node whose rows are all taken. */
-  readonly tryPlace: (ask: PlacementAsk, ahead: boolean) => Attempt;
+  readonly tryPlace: (ask: PlacementAsk, ahead: Ahead) => Attempt;
   /** Told of everyone who got a node: how long it took. */
   readonly onWaited: (waitMs: Millis) => void;
 }
@@ -151,7 +150,7 @@ export class FairQueue {
       };
       signal.addEventListener("abort", abort, { once: true });
       base.add(waiting, now);
-      if (base.mayGoAhead(ask.tenantId, now)) this.#serve(base);
+      if (base.ahead(ask.tenantId, now) !== "not") this.#serve(base);
       if (!this.#polling) void this.#poll();
     });
   }
@@ -175,7 +174,7 @@ export class FairQueue {
   }
 
   #tryPlace(base: BaseQueue, ask: PlacementAsk): Attempt {
-    return this.#deps.tryPlace(ask, base.mayGoAhead(ask.tenantId, this.#deps.clock.monotonic()));
+    return this.#deps.tryPlace(ask, base.ahead(ask.tenantId, this.#deps.clock.monotonic()));
   }
 
   #refuse(base: BaseQueue, waiting: Waiting, reason: unknown): void {

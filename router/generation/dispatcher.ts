@@ -1,6 +1,6 @@
 import { type BaseDigest, type Clock, Fault, type Millis, type NodeView, type Random, SECOND, type Snapshot, toFault } from "#kernel";
 import { type Decision, decide } from "#scheduler";
-import { type Attempt, FairQueue, type Placement, type PlacementAsk, type QueueLimits } from "../admission/index.ts";
+import { type Ahead, type Attempt, FairQueue, type Placement, type PlacementAsk, type QueueLimits } from "../admission/index.ts";
 import type { NodeClient, NodeTransport } from "../nodes/index.ts";
 import { AssumedLoad } from "./assumed-load.ts";
 import { FailedNodes } from "./failed-nodes.ts";
@@ -48,8 +48,8 @@ export class Dispatcher {
     return this.#deps.transport.to(node);
   }
 
-  /** A node that has a row for it, or a little more than its rows when it may go `ahead`, and why not when there is none. */
-  tryPlace(ask: PlacementAsk, ahead: boolean): Attempt {
+  /** A node that has a row for it, or is sent more than it has rows when it may go `ahead`, and why not when there is none. */
+  tryPlace(ask: PlacementAsk, ahead: Ahead): Attempt {
     const cluster = this.#deps.snapshot();
     const assumed = this.#assumedFor(ask.baseDigest).on(cluster);
     const room = roomOn(cluster, ask.baseDigest, assumed, ahead);

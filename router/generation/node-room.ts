@@ -1,11 +1,13 @@
 import type { BaseDigest, BaseLoad, NodeId, Snapshot } from "#kernel";
+import type { Ahead } from "../admission/index.ts";
 
 /**
- * Of a node's rows, how many more requests are sent there than there are rows: one in four. Between the end of a text and the arrival
- * of the next request lie a message each way, its prompt's tokens and perhaps its delta; meanwhile the row would idle.
- * What waits there is bound to that node, though, so not everyone may: see {@link roomOn}.
+ * Of a node's rows, how many more requests are sent there than there are rows. One in four while a tenant asks alone: between
+ * the end of a text and the arrival of the next request lie a message each way, its prompt's tokens and perhaps its delta; meanwhile the
+ * row would idle. As many again for those below their share: they must find room also where somebody was alone just now.
+ * What waits there is bound to that node, so nobody else may.
  */
-const ROWS_PER_LOOKAHEAD = 4;
+const LOOKAHEAD: Readonly<Record<Ahead, number>> = { not: 0, alone: 1 / 4, below_share: 1 / 2 };
 
 /** Rows that a node says it has, running and waiting. */
 export function rowsReported(load: BaseLoad): number {
@@ -22,10 +24,10 @@ export interface Room {
 
 /**
  * @param assumed what to add to each node's report
- * @param ahead it may wait in the node. Others wait where whoever comes can still go before them, and for the first row
+ * @param ahead whoever may not wait in the node waits where whoever comes can still go before them, and for the first row
  * that becomes free on any node
  */
-export function roomOn(snapshot: Snapshot, baseDigest: BaseDigest, assumed: ReadonlyMap<NodeId, number>, ahead: boolean): Room {
+export function roomOn(snapshot: Snapshot, baseDigest: BaseDigest, assumed: ReadonlyMap<NodeId, number>, ahead: Ahead): Room {
   const full = new Set<NodeId>();
   let any = false;
   for (const node of snapshot.nodes.values()) {
@@ -37,6 +39,6 @@ export function roomOn(snapshot: Snapshot, baseDigest: BaseDigest, assumed: Read
   return { full, any };
 }
 
-function rowsTaken({ rowsMax, queueDepthMax }: BaseLoad, ahead: boolean): number {
-  return ahead ? rowsMax + Math.min(Math.ceil(rowsMax / ROWS_PER_LOOKAHEAD), queueDepthMax) : rowsMax;
+function rowsTaken({ rowsMax, queueDepthMax }: BaseLoad, ahead: Ahead): number {
+  return rowsMax + Math.min(Math.ceil(rowsMax * LOOKAHEAD[ahead]), queueDepthMax);
 }

@@ -29,7 +29,7 @@ async function killStorm(options: CampaignOptions): Promise<CampaignResult> {
 
 function loadCampaign(name: string, { check, bounds }: LoadCampaign): Campaign {
   return async ({ seed, seconds, store, progress }) => {
-    await using cluster = await startLiveCluster({ store, seed, nodes: 1, routers: store === "redis" ? 2 : 1 });
+    await using cluster = await startLiveCluster({ store, seed, nodes: 1, nodesYield: true, routers: store === "redis" ? 2 : 1 });
     progress(`seed ${seed}: the cluster runs in ${cluster.folder}`);
     await setPrices(cluster);
     const { figures, violations } = await check(cluster, { seed, seconds });

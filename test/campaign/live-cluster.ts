@@ -70,6 +70,8 @@ export interface LiveClusterOptions {
   readonly nodes?: number;
   /** Of each engine. */
   readonly threads?: number;
+  /** Nodes run below everyone else: for figures on a machine of which they have the rest, not beside other tests. */
+  readonly nodesYield?: boolean;
 }
 
 export const BASE = "demo-base";
@@ -99,7 +101,14 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
     starting.use(
       keepProcess({
         name,
-        ...niced(kind === "node-agent", [process.execPath, MAIN, kind, "--cluster-key-file", join(folder, "key"), ...args]),
+        ...niced(kind === "node-agent" && options.nodesYield === true, [
+          process.execPath,
+          MAIN,
+          kind,
+          "--cluster-key-file",
+          join(folder, "key"),
+          ...args,
+        ]),
         environment: { DELTAPLANE_LOG: "info" },
         logFile: join(folder, "logs", `${name}.log`),
       }),

@@ -63,8 +63,9 @@ export async function checkStalledReaders(cluster: LiveCluster, options: Stalled
       others_served: completed(served).length,
       others_ttft_max_ms: Math.max(...firstPieceMs(served)),
     },
-    violations:
-      completed(served).length < served.length ? [{ rule: "F22", what: "somebody who reads was not served beside those who do not" }] : [],
+    violations: served
+      .filter(({ ending }) => ending !== "completed")
+      .map(({ fault }) => ({ rule: "F22", what: `who reads was not served beside those who do not: ${fault?.reason} ${fault?.message}` })),
   };
 }
 
