@@ -1,25 +1,12 @@
 import { asTenantId, deltaDigest, systemClock } from "#kernel";
 import { type Checkpoint, createDetokenizer, inspectDelta, loadDelta, type TextCodec } from "#model";
-import { type Engine, type SequenceSpec, startEngineProcess, tableRanks } from "#node-agent";
+import { type Engine, GREEDY, startEngineProcess, tableRanks } from "#node-agent";
 import { PROMPT_FORMS, type TaskExample } from "./demo-data.ts";
 
 /** Far longer than any answer. */
 const ANSWER_TOKENS_MAX = 128;
 const ROWS_MAX = 16;
 const ROW_TOKENS_MAX = 512;
-
-const GREEDY: SequenceSpec["sampling"] = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 0n,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: new Map(),
-  topLogprobs: undefined,
-};
 
 /** Of each prompt form, the share of held-out examples that the base with the delta answers exactly, by the engine that serves. */
 export async function measureAccuracy(

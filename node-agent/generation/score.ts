@@ -3,6 +3,7 @@ import type { DeltaReference } from "#model";
 import type { NodeServiceScoreRequest, NodeServiceScoreResponse } from "#proto";
 import type { BaseHost, EngineUse } from "../base-host.ts";
 import type { SequenceSpec, TokenLogprob } from "../engine/contract.ts";
+import { GREEDY } from "../engine/greedy-sampling.ts";
 import type { GenerationDeps } from "./generation.ts";
 import { checkRequestId, claimIdentity } from "./generation-request.ts";
 import { encodePrompt } from "./prompt.ts";
@@ -71,16 +72,3 @@ async function promptLogprobs(
   }
   throw new Fault("bug", "the engine gave no log-probabilities of the prompt");
 }
-
-const GREEDY: SequenceSpec["sampling"] = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 0n,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: new Map(),
-  topLogprobs: 0,
-};

@@ -1,18 +1,8 @@
 import { asTenantId } from "#kernel";
 import type { Sampling, SequenceEvent, SequenceSpec } from "../contract.ts";
+import { GREEDY as PLAIN_GREEDY } from "../greedy-sampling.ts";
 
-export const GREEDY: Sampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 1n,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: new Map(),
-  topLogprobs: undefined,
-};
+export const GREEDY: Sampling = { ...PLAIN_GREEDY, seed: 1n };
 
 let count = 0;
 
