@@ -74,15 +74,25 @@ export async function startCluster(options: RunningClusterOptions = {}): Promise
   };
 }
 
-/** Waits for the ready line; what the cluster said on stderr tells why it never came. */
+/** A start takes six seconds, and ten on a busy machine: one that takes longer hangs, and must say where. */
+const START_MS = 55_000;
+
+/** Waits for the ready line; what the cluster said tells why it never came. */
 function ready(child: ChildProcess, exited: Promise<number>, printed: string[]): Promise<{ http: string; grpc: string; metrics: string }> {
   const complaints: string[] = [];
   child.stderr!.on("data", (chunk: Buffer) => complaints.push(chunk.toString()));
   return new Promise((resolve, reject) => {
+    const impatience = setTimeout(() => {
+      child.kill("SIGKILL");
+      reject(new Error(`the cluster was not ready after ${START_MS} ms; it printed:\n${printed.join("\n")}\n${complaints.join("")}`));
+    }, START_MS);
+    exited.then(() => clearTimeout(impatience));
     createInterface({ input: child.stdout! }).on("line", (line) => {
       printed.push(line);
       const [, http, grpc, metrics] = /^deltaplane ready http=(\S+) grpc=(\S+) metrics=(\S+)$/.exec(line) ?? [];
-      if (http && grpc && metrics) resolve({ http, grpc, metrics });
+      if (!http || !grpc || !metrics) return;
+      clearTimeout(impatience);
+      resolve({ http, grpc, metrics });
     });
     exited.then((code) => reject(new Error(`the cluster ended with exit code ${code} before it was ready:\n${complaints.join("")}`)));
   });

@@ -100,18 +100,29 @@ class ChildServer implements RedisServer {
   }
 }
 
-/** A port that nobody listened on a moment ago. Ports of clusters have their bus 10,000 above: so it is a low one. */
+/**
+ * Ports, and their cluster buses, stay below the range from which the kernel takes ports for outgoing connections:
+ * nobody else happens to sit on them, not even while a server is dead between a kill and its next life.
+ */
+const PORT_MIN = 12_000;
+const PORT_MAX = 22_000;
+/** A cluster node's bus listens this far above its port. */
+const CLUSTER_BUS_OFFSET = 10_000;
+
+/** A port that nobody listened on a moment ago, nor on its bus. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    if (await new Promise<boolean>((resolve) => listenOnce(port, resolve))) return port;
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if ((await canListen(port)) && (await canListen(port + CLUSTER_BUS_OFFSET))) return port;
   }
 }
 
-function listenOnce(port: number, tell: (free: boolean) => void): void {
+function canListen(port: number): Promise<boolean> {
   const server = createServer();
-  server.once("error", () => tell(false));
-  server.listen(port, "127.0.0.1", () => server.close(() => tell(true)));
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 /** Whether a server answers a PING, with PONG or a demand for a password; not while it loads. */
