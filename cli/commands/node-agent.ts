@@ -17,6 +17,7 @@ const Options = z.object({
   scheduler: z.array(z.string()).min(1),
   router: z.array(z.string()).min(1),
   threads: z.coerce.number().int().min(1).max(256),
+  rows: z.coerce.number().int().min(1).max(1024).optional(),
 });
 
 export function addNodeAgentCommand(program: Command): void {
@@ -38,6 +39,9 @@ export function addNodeAgentCommand(program: Command): void {
     .addOption(new Option("--scheduler <host:port...>", "where to report").env("DELTAPLANE_SCHEDULERS"))
     .addOption(new Option("--router <host:port...>", "where deltas come from and claims go").env("DELTAPLANE_ROUTERS"))
     .addOption(new Option("--threads <n>", "of each engine").env("DELTAPLANE_THREADS").default(availableParallelism()))
+    .addOption(
+      new Option("--rows <n>", "at most in one batch (default: 32); fewer are faster each, and less together").env("DELTAPLANE_ROWS"),
+    )
     .action((flags: Record<string, unknown>) =>
       runUntilStopped(async () => {
         const { startNodeAgent } = await import("#node-agent");
@@ -56,6 +60,7 @@ export function addNodeAgentCommand(program: Command): void {
             schedulers: options.scheduler,
             routers: options.router,
             threads: options.threads,
+            ...(options.rows === undefined ? {} : { engine: { rowsMax: options.rows } }),
           }),
         );
         deps.log.info({ port: agent.port }, "node agent ready");

@@ -27,15 +27,16 @@ async function killStorm(options: CampaignOptions): Promise<CampaignResult> {
   return { report: await stormReport(storm), violations: storm.violations };
 }
 
-function loadCampaign(name: string, { check, bounds }: LoadCampaign): Campaign {
+function loadCampaign(name: string, { check, bounds, rows }: LoadCampaign): Campaign {
   return async ({ seed, seconds, store, progress }) => {
-    await using cluster = await startLiveCluster({ store, seed, nodes: 1, nodesYield: true, routers: store === "redis" ? 2 : 1 });
+    const routers = store === "redis" ? 2 : 1;
+    await using cluster = await startLiveCluster({ store, seed, nodes: 1, nodesYield: true, routers, ...(rows && { rows }) });
     progress(`seed ${seed}: the cluster runs in ${cluster.folder}`);
     await setPrices(cluster);
     const { figures, violations } = await check(cluster, { seed, seconds });
-    const rows = Object.entries(figures).map(([figure, value]) => ({ figure, value }));
+    const lines = Object.entries(figures).map(([figure, value]) => ({ figure, value }));
     const broken = brokenBounds(figures, bounds).map((what) => ({ rule: name, what }));
-    const report = await createReport(name, rows, { seed, ...figures, violations: violations.length });
+    const report = await createReport(name, lines, { seed, ...figures, violations: violations.length });
     return { report, violations: [...violations, ...broken] };
   };
 }

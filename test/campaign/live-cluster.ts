@@ -70,6 +70,8 @@ export interface LiveClusterOptions {
   readonly nodes?: number;
   /** Of each engine. */
   readonly threads?: number;
+  /** In a batch of an engine. Default: the node agent's own. */
+  readonly rows?: number;
   /** Nodes run below everyone else: for figures on a machine of which they have the rest, not beside other tests. */
   readonly nodesYield?: boolean;
 }
@@ -139,6 +141,7 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
       ...["--scheduler", scheduler, "--router", ...routers.map((router) => router.grpc)],
       ...["--base", `${BASE}=${join(ROOT, "models/demo-base")}`, "--cache-directory", join(folder, name)],
       ...["--threads", String(options.threads ?? 1)],
+      ...(options.rows === undefined ? [] : ["--rows", String(options.rows)]),
     );
     nodes.push({ ...node, process, metrics: `http://${node.metrics}/metrics`, enginePid: () => enginePidOf(process.pid) });
   }
