@@ -14,6 +14,7 @@ import {
   type Random,
   SECOND,
   startClaimOutbox,
+  type Tokens,
 } from "#kernel";
 import type { BaseInfo } from "#model";
 import {
@@ -70,6 +71,8 @@ export interface NodeAgentOptions {
   readonly threads: number;
   /** See {@link engineLimits}. */
   readonly engine?: EngineBudget;
+  /** Of prompts in one step, beside the rows that decode. Default: what a tenth of a second is enough for; see {@link engineOptions}. */
+  readonly prefillTokensMax?: Tokens;
   /** Budgets; see {@link DeltaCacheOptions} for the defaults and their reasons. */
   readonly deltas?: Omit<DeltaCacheOptions, "directory">;
   /** How long a stop waits for running requests. Default 30 s: the longest answer at a comfortable pace. */
@@ -171,8 +174,10 @@ async function openDeltas(
 
 function createBases(deps: NodeAgentDeps, options: NodeAgentOptions, deltas: DeltaCache, changes: ChangeBell): HostedBases {
   const { clock, log } = deps;
+  const { prefillTokensMax } = options;
+  const steps = prefillTokensMax === undefined ? {} : { prefillTokensMax };
   const startEngine: EngineFactory =
-    deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads: options.threads, engine: {} }));
+    deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads: options.threads, engine: steps }));
   const limits = (base: BaseInfo) => engineLimits(base, options.engine);
   const engineVersion = options.engineVersion ?? ENGINE_VERSION;
   const start = (base: { readonly name: string; readonly directory: string }) =>

@@ -17,6 +17,7 @@ const Options = z.object({
   scheduler: z.array(z.string()).min(1),
   router: z.array(z.string()).min(1),
   threads: z.coerce.number().int().min(1).max(256),
+  prefillTokens: z.coerce.number().int().min(1).max(65_536).optional(),
   rows: z.coerce.number().int().min(1).max(1024).optional(),
 });
 
@@ -40,6 +41,12 @@ export function addNodeAgentCommand(program: Command): void {
     .addOption(new Option("--router <host:port...>", "where deltas come from and claims go").env("DELTAPLANE_ROUTERS"))
     .addOption(new Option("--threads <n>", "of each engine").env("DELTAPLANE_THREADS").default(availableParallelism()))
     .addOption(
+      new Option(
+        "--prefill-tokens <n>",
+        "of prompts in one step (default: a tenth of a second's work); fewer shorten everyone's steps",
+      ).env("DELTAPLANE_PREFILL_TOKENS"),
+    )
+    .addOption(
       new Option("--rows <n>", "at most in one batch (default: 32); fewer are faster each, and less together").env("DELTAPLANE_ROWS"),
     )
     .action((flags: Record<string, unknown>) =>
@@ -60,6 +67,7 @@ export function addNodeAgentCommand(program: Command): void {
             schedulers: options.scheduler,
             routers: options.router,
             threads: options.threads,
+            ...(options.prefillTokens === undefined ? {} : { prefillTokensMax: options.prefillTokens }),
             ...(options.rows === undefined ? {} : { engine: { rowsMax: options.rows } }),
           }),
         );

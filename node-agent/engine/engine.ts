@@ -224,6 +224,8 @@ class BatchingEngine implements Engine {
     this.#admit();
     const plan = planStep([...this.#running], this.#options);
     if (plan.length === 0) return this.#duties.length > 0;
+    const planned = new Set(plan.map(({ sequence }) => sequence));
+    for (const sequence of this.#running) sequence.stepsPassedOver = planned.has(sequence) ? 0 : sequence.stepsPassedOver + 1;
     const logits = await this.#runner.run(plan.map(({ sequence, tokenCount }) => sequence.stepRow(tokenCount)));
     for (const [index, share] of plan.entries()) this.#apply(share, logits[index]!);
     await this.#deps.yieldTurn();

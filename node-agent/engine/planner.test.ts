@@ -17,6 +17,7 @@ const runningOf = fc
     chunkTokensMax: fc.constantFrom(32, Number.POSITIVE_INFINITY),
     computedTokens: fc.nat(500),
     timesParked: fc.nat(5),
+    stepsPassedOver: fc.nat(9),
     reservedTokens: fc.integer({ min: 1, max: 500 }),
   })
   .map((sequence): RunningSequence => (sequence.phase === "decoding" ? { ...sequence, pendingTokens: 1 } : sequence));
@@ -47,33 +48,58 @@ describe("a step", () => {
     );
   });
 
-  test("always advances the oldest prefill, by half of the budget at least", () => {
+  test("always advances a prompt of a tenant with fewest rows, or one that was passed over too often, by half of the budget at least", () => {
     fc.assert(
       fc.property(fc.array(runningOf, { minLength: 1, maxLength: 32 }), budgetOf, (running, budget) => {
-        const oldest = running.find(({ phase, paused }) => phase === "prefilling" && !paused);
-        fc.pre(oldest !== undefined);
-        const share = planStep(running, budget).find(({ sequence }) => sequence === oldest);
-        const least = Math.min(oldest.pendingTokens, oldest.chunkTokensMax, budget.prefillTokensMax / 2);
+        const active = running.filter(({ paused }) => !paused);
+        const rows = (sequence: RunningSequence) => active.filter(({ tenantId }) => tenantId === sequence.tenantId).length;
+        const prefills = active.filter(({ phase }) => phase === "prefilling");
+        fc.pre(prefills.length > 0);
+        const late = prefills.find(({ stepsPassedOver }) => stepsPassedOver >= 8);
+        const first = late ?? prefills.sort((one, other) => rows(one) - rows(other))[0]!;
+        const share = planStep(running, budget).find(({ sequence }) => sequence === first);
+        const least = Math.min(first.pendingTokens, first.chunkTokensMax, budget.prefillTokensMax / 2);
         expect(share?.tokenCount).toBeGreaterThanOrEqual(least);
       }),
       property,
     );
   });
 
+  const prefill = (pendingTokens: number, tenant = "a"): RunningSequence & { stepsPassedOver: number } => ({
+    tenantId: asTenantId(tenant),
+    phase: "prefilling",
+    paused: false,
+    pendingTokens,
+    chunkTokensMax: Number.POSITIVE_INFINITY,
+    computedTokens: 0,
+    timesParked: 0,
+    stepsPassedOver: 0,
+    reservedTokens: pendingTokens,
+  });
+
+  test("computes the prompt of who asks for little before those of who asks for much", () => {
+    const hot = [1000, 100, 100].map((tokens) => prefill(tokens, "hot"));
+    const light = prefill(400, "light");
+    const plan = planStep([...hot, light], { prefillTokensMax: 256, chunkTokensMin: 32 });
+    expect(plan).toEqual([{ sequence: light, tokenCount: 256 }]);
+  });
+
+  test("passes nobody over for more than eight steps in a row", () => {
+    const hot = [prefill(1000, "hot"), prefill(1000, "hot")];
+    let passedOver = 0;
+    for (let step = 0; step < 40; step++) {
+      const running = [...hot, prefill(400, "light")];
+      const planned = new Set(planStep(running, { prefillTokensMax: 256, chunkTokensMin: 32 }).map(({ sequence }) => sequence));
+      for (const sequence of hot) sequence.stepsPassedOver = planned.has(sequence) ? 0 : sequence.stepsPassedOver + 1;
+      passedOver = planned.has(hot[0]!) ? 0 : passedOver + 1;
+      expect(passedOver).toBeLessThanOrEqual(8);
+    }
+  });
+
   test("lets short prompts pass beside a long one, and cuts none for a crumb", () => {
-    const prefill = (pendingTokens: number): RunningSequence => ({
-      tenantId: asTenantId("a"),
-      phase: "prefilling",
-      paused: false,
-      pendingTokens,
-      chunkTokensMax: Number.POSITIVE_INFINITY,
-      computedTokens: 0,
-      timesParked: 0,
-      reservedTokens: pendingTokens,
-    });
     const budget: StepBudget = { prefillTokensMax: 256, chunkTokensMin: 32 };
     const planned = (...prompts: number[]) => {
-      const running = prompts.map(prefill);
+      const running = prompts.map((tokens) => prefill(tokens));
       const shares = new Map(planStep(running, budget).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
       return running.map((sequence) => shares.get(sequence) ?? 0);
     };
@@ -163,6 +189,7 @@ describe("giving up a row", () => {
     chunkTokensMax: Number.POSITIVE_INFINITY,
     computedTokens: 50,
     timesParked: 0,
+    stepsPassedOver: 0,
     reservedTokens: 100,
     ...more,
   });

@@ -20,6 +20,8 @@ export interface RunningSequence extends WaitingSequence {
   readonly computedTokens: Tokens;
   /** How often it has had to give up its row to another tenant. */
   readonly timesParked: number;
+  /** In how many steps in a row its prompt was left where it was. */
+  readonly stepsPassedOver: number;
 }
 
 /** What is free for sequences that wait. */
@@ -91,37 +93,66 @@ function fits(wanted: WaitingSequence, room: Room, freed: WaitingSequence): bool
   return wanted.reservedTokens <= room.kvTokens + freed.reservedTokens;
 }
 
+/** So many steps in a row others' prompts may go before one's own: then it is its turn. */
+const PASSED_OVER_MAX = 8;
+
 /**
- * The next step over `running`, which is in order of admission. Every decoding row advances by one token, in every
- * step, whatever is being prefilled. The oldest prefill always advances by half of the budget, so that nobody starves;
- * beside it pass, by age, those whose prompts fit whole; the rest is for whoever is worth a part of a prompt.
+ * The next step over `running`, which is in order of admission. Every decoding row advances by one token, in every step,
+ * whatever is being prefilled. Prompts of tenants with fewer rows go before those of tenants with more, so that who asks
+ * for little does not wait for the prompts of who asks for much; but nobody is passed over without end.
  */
 export function planStep<S extends RunningSequence>(running: readonly S[], budget: StepBudget): Share<S>[] {
   const active = running.filter((sequence) => !sequence.paused);
-  const prefills = active.filter((sequence) => sequence.phase === "prefilling");
-  const chunks = shareOut(
-    prefills.map((sequence) => Math.min(sequence.pendingTokens, sequence.chunkTokensMax)),
-    budget,
+  const rows = Map.groupBy(active, ({ tenantId }) => tenantId);
+  const rank = ({ tenantId, stepsPassedOver }: S) => (stepsPassedOver >= PASSED_OVER_MAX ? 0 : rows.get(tenantId)!.length);
+  const prefills = Map.groupBy(
+    active.filter(({ phase }) => phase === "prefilling"),
+    rank,
   );
-  const chunkOf = new Map(prefills.map((sequence, index) => [sequence, chunks[index]!]));
-  return active.map((sequence) => ({ sequence, tokenCount: chunkOf.get(sequence) ?? 1 })).filter((share) => share.tokenCount > 0);
+  const tokens = new Map<S, Tokens>();
+  let left = budget.prefillTokensMax;
+  for (const [, equals] of [...prefills].sort(([one], [other]) => one - other)) {
+    // Whoever is first advances however little there is.
+    const chunkTokensMin = tokens.size === 0 ? 1 : budget.chunkTokensMin;
+    for (const [sequence, tokenCount] of shareOut(equals, left, chunkTokensMin, budget.chunkTokensMin)) {
+      tokens.set(sequence, tokenCount);
+      left -= tokenCount;
+    }
+  }
+  return active
+    .map((sequence) => ({ sequence, tokenCount: sequence.phase === "decoding" ? 1 : (tokens.get(sequence) ?? 0) }))
+    .filter(({ tokenCount }) => tokenCount > 0);
 }
 
-/** Splits the budget over what each could use, oldest first. */
-function shareOut(usable: readonly Tokens[], { prefillTokensMax, chunkTokensMin }: StepBudget): Tokens[] {
-  const shares = usable.map(() => 0);
-  let left = prefillTokensMax;
-  const give = (index: number, tokensMax: Tokens) => {
-    const tokens = Math.min(usable[index]! - shares[index]!, tokensMax);
-    shares[index]! += tokens;
+/**
+ * Splits `tokensMax` over prompts, oldest first. The oldest advances by half of it, if that is `oldestMin` at least; beside
+ * it pass, by age, those that fit whole; the rest is for whoever is worth a part of a prompt.
+ */
+function shareOut<S extends RunningSequence>(
+  prefills: readonly S[],
+  tokensMax: Tokens,
+  oldestMin: Tokens,
+  chunkTokensMin: Tokens,
+): ReadonlyMap<S, Tokens> {
+  const shares = new Map<S, Tokens>();
+  let left = tokensMax;
+  const give = (sequence: S, most: Tokens) => {
+    const given = shares.get(sequence) ?? 0;
+    const tokens = Math.min(usableTokens(sequence) - given, most);
+    shares.set(sequence, given + tokens);
     left -= tokens;
   };
-  for (const [index, wanted] of usable.entries()) {
-    if (index === 0) give(index, Math.ceil(prefillTokensMax / 2));
-    else if (wanted <= left) give(index, left);
+  const [oldest] = tokensMax >= oldestMin ? prefills : [];
+  for (const sequence of prefills) {
+    if (sequence === oldest) give(sequence, Math.ceil(tokensMax / 2));
+    else if (usableTokens(sequence) <= left) give(sequence, left);
   }
-  for (const index of usable.keys()) {
-    if (index === 0 || left >= chunkTokensMin) give(index, left);
+  for (const sequence of prefills) {
+    if (sequence === oldest || left >= chunkTokensMin) give(sequence, left);
   }
   return shares;
+}
+
+function usableTokens({ pendingTokens, chunkTokensMax }: RunningSequence): Tokens {
+  return Math.min(pendingTokens, chunkTokensMax);
 }

@@ -27,6 +27,7 @@ export class Sequence implements WaitingSequence, RunningSequence {
   row: Row | undefined;
   ended = false;
   timesParked = 0;
+  stepsPassedOver = 0;
   /** Prompt and everything emitted so far, here or by an earlier attempt. */
   readonly #tokens: number[];
   /** How many of `tokens` are in the KV cache. */

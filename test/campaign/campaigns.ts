@@ -27,10 +27,10 @@ async function killStorm(options: CampaignOptions): Promise<CampaignResult> {
   return { report: await stormReport(storm), violations: storm.violations };
 }
 
-function loadCampaign(name: string, { check, bounds, rows }: LoadCampaign): Campaign {
+function loadCampaign(name: string, { check, bounds, engine }: LoadCampaign): Campaign {
   return async ({ seed, seconds, store, progress }) => {
     const routers = store === "redis" ? 2 : 1;
-    await using cluster = await startLiveCluster({ store, seed, nodes: 1, nodesYield: true, routers, ...(rows && { rows }) });
+    await using cluster = await startLiveCluster({ store, seed, nodes: 1, nodesYield: true, routers, ...engine });
     progress(`seed ${seed}: the cluster runs in ${cluster.folder}`);
     await setPrices(cluster);
     const { figures, violations } = await check(cluster, { seed, seconds });

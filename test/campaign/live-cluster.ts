@@ -72,6 +72,8 @@ export interface LiveClusterOptions {
   readonly threads?: number;
   /** In a batch of an engine. Default: the node agent's own. */
   readonly rows?: number;
+  /** Of prompts in a step of an engine. Default: the node agent's own. */
+  readonly prefillTokens?: number;
   /** Nodes run below everyone else: for figures on a machine of which they have the rest, not beside other tests. */
   readonly nodesYield?: boolean;
 }
@@ -142,6 +144,7 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
       ...["--base", `${BASE}=${join(ROOT, "models/demo-base")}`, "--cache-directory", join(folder, name)],
       ...["--threads", String(options.threads ?? 1)],
       ...(options.rows === undefined ? [] : ["--rows", String(options.rows)]),
+      ...(options.prefillTokens === undefined ? [] : ["--prefill-tokens", String(options.prefillTokens)]),
     );
     nodes.push({ ...node, process, metrics: `http://${node.metrics}/metrics`, enginePid: () => enginePidOf(process.pid) });
   }

@@ -2,7 +2,7 @@ import { checkBackloggedTenants } from "./backlogged-tenants.ts";
 import { checkBudget } from "./budget.ts";
 import { checkCancels } from "./cancels.ts";
 import { checkHotTenant } from "./hot-tenant.ts";
-import type { LiveCluster } from "./live-cluster.ts";
+import type { LiveCluster, LiveClusterOptions } from "./live-cluster.ts";
 import type { LoadFigures } from "./load-figures.ts";
 import { checkOverload } from "./overload.ts";
 import { checkRevocation } from "./revocation.ts";
@@ -27,12 +27,12 @@ export interface Bound {
 export interface LoadCampaign {
   readonly check: (cluster: LiveCluster, options: LoadCampaignOptions) => Promise<LoadFigures>;
   readonly bounds: readonly Bound[];
-  /** Of each node's batch. Default: the node agent's own. */
-  readonly rows?: number;
+  /** Of each node's engine. Default: the node agent's own. */
+  readonly engine?: Pick<LiveClusterOptions, "rows" | "prefillTokens">;
 }
 
-/** Whoever comes waits for the step under way and shares the next: who wants short waits lets fewer rows share one. */
-const HOT_TENANT_ROWS = 8;
+/** Whoever comes waits for the step under way and shares the next ones: who wants short waits keeps steps short. */
+const SHORT_STEPS = { rows: 8, prefillTokens: 64 };
 const CANCELS = 1_000;
 const STALLED_READERS = 200;
 /** Both doors cut after 30 s; before that every buffer has to fill, and rows are given to them in turns. */
@@ -42,7 +42,7 @@ const REVOCATIONS = 20;
 export const LOAD_CAMPAIGNS: Readonly<Record<string, LoadCampaign>> = {
   "hot-tenant": {
     check: checkHotTenant,
-    rows: HOT_TENANT_ROWS,
+    engine: SHORT_STEPS,
     bounds: [
       { figure: "light_ttft_ratio", atMost: 1.5 },
       { figure: "light_answered_share", atLeast: 1 },
