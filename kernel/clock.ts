@@ -42,3 +42,11 @@ export function deadlineSignal(
   const signal = parent ? AbortSignal.any([parent, deadline.signal]) : deadline.signal;
   return { signal, [Symbol.dispose]: () => timer.abort(RELEASED) };
 }
+
+/** Waits for `work`, at most `waitMs`: the caller then goes on without it. Says whether it ended in time. */
+export async function within(clock: Clock, waitMs: Millis, work: Promise<unknown>): Promise<boolean> {
+  using deadline = deadlineSignal(clock, waitMs, () => RELEASED);
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  deadline.signal.addEventListener("abort", () => resolve(false), { once: true });
+  return await Promise.race([work.then(() => true), late]);
+}

@@ -40,6 +40,7 @@ export const FAULTS = {
   key_missing: kind("unauthenticated", 401, never, "No credential was sent."),
   key_unknown: kind("unauthenticated", 401, never, "The credential is malformed, unknown, expired or revoked."),
   scope_missing: kind("permission_denied", 403, never, "The credential is valid, but may not do this."),
+  peer_refused: kind("permission_denied", 403, never, "By its certificate the caller is no part of the cluster that may do this."),
   tenant_suspended: kind("permission_denied", 403, never, "The tenant is suspended."),
   // What is asked for
   model_unknown: kind("not_found", 404, never, "No such model, or not one of yours."),
@@ -97,6 +98,12 @@ export const FAULTS = {
     "The delta could not be loaded; the failure is remembered for a while.",
   ),
   store_unreachable: kind("unavailable", 503, { kind: "after", waitMs: 1000 }, "The state store does not answer."),
+  blobs_unavailable: kind(
+    "unavailable",
+    503,
+    { kind: "after", waitMs: 1000 },
+    "The store of deltas, files and bases does not answer, refuses, or has no room.",
+  ),
   tracker_unreachable: kind("unavailable", 503, { kind: "after", waitMs: 2000 }, "An experiment tracker does not answer, or not now."),
   tracker_refused: kind("failed_precondition", 409, never, "An experiment tracker refuses what it is sent; the message names why."),
   shutting_down: kind("unavailable", 503, { kind: "after", waitMs: 1000 }, "This process is draining."),

@@ -44,6 +44,31 @@ export interface BaseLoad extends BaseDescription {
   readonly kvTokensMax: Tokens;
   /** Tokens computed over the last seconds, prompt and completion. */
   readonly tokensPerSecond: number;
+  /** Undefined until the engine has run. */
+  readonly timing?: BaseTiming | undefined;
+}
+
+/** How fast one base is on one node, measured there, and what waits: what an estimate of the time to a first token needs. Zero: not measured yet. */
+export interface BaseTiming {
+  /** A step at present, and what one row more adds to it. */
+  readonly stepMs: Millis;
+  readonly rowMs: Millis;
+  /** What one token of a prompt adds to the step that computes it. */
+  readonly promptTokenMs: Millis;
+  /** From a row's first token to its end, over the last rows. */
+  readonly meanRowMs: Millis;
+  /** Of prompts whose first token has not come yet. */
+  readonly promptTokensWaiting: Tokens;
+  /** Loads that wait for room in the slots: rows must end first. */
+  readonly starvedLoads: number;
+  /** Slots whose delta has rows. */
+  readonly slotsInUse: number;
+  /** Of a load's last stage: from RAM into a slot, from disk to RAM, from the store to disk. */
+  readonly slotLoadMs: Millis;
+  readonly ramLoadMs: Millis;
+  readonly diskLoadMs: Millis;
+  /** With all rows taken, prompts and completions as they came lately. */
+  readonly tokensPerSecondMax: number;
 }
 
 export type NodeState = "starting" | "ready" | "draining";
@@ -62,10 +87,39 @@ export interface NodeView {
   readonly reportedAt: Millis;
 }
 
+/** What the leading scheduler wants. Immutable. */
+export interface PlacementPlan {
+  /** Who leads, as far as is known; undefined: nobody. */
+  readonly leader: string | undefined;
+  /** Grows with every change of leader; 0: told by a scheduler that does not lead. */
+  readonly leaderEpoch: number;
+  /** Where deltas are wanted, as far as that is not their home alone. */
+  readonly copies: ReadonlyMap<DeltaDigest, readonly NodeId[]>;
+  readonly bases: ReadonlyMap<BaseDigest, BaseTarget>;
+  /** Nodes that leave. */
+  readonly handovers: ReadonlyMap<NodeId, Handover>;
+}
+
+/** How much of the cluster a base needs. */
+export interface BaseTarget {
+  readonly name: string;
+  readonly nodesWanted: number;
+  /** Weighted tokens per second that its deltas are asked for. */
+  readonly demand: number;
+}
+
+/** How many of a leaving node's hot deltas have a place elsewhere by now. */
+export interface Handover {
+  readonly copiesWanted: number;
+  readonly copiesDone: number;
+}
+
 /** The cluster at one moment; what every placement decision is a function of. Immutable. */
 export interface Snapshot {
   readonly version: number;
   readonly nodes: ReadonlyMap<NodeId, NodeView>;
+  /** Undefined before a scheduler has told. */
+  readonly plan?: PlacementPlan | undefined;
 }
 
 export const EMPTY_SNAPSHOT: Snapshot = { version: 0, nodes: new Map() };

@@ -36,6 +36,8 @@ const NODE_STATES: Readonly<Record<NodeState, NodeStateMessage>> = {
   draining: NodeStateMessage.NODE_STATE_DRAINING,
 };
 
+export const tierToMessage = (tier: Tier): TierMessage => TIERS[tier];
+export const tierFromMessage = (tier: TierMessage): Tier => wordFor(TIERS, tier, "tier");
 export const nodeStateToMessage = (state: NodeState): NodeStateMessage => NODE_STATES[state];
 export const nodeStateFromMessage = (state: NodeStateMessage): NodeState => wordFor(NODE_STATES, state, "state");
 
@@ -58,7 +60,7 @@ export function residencyFromMessage(message: DeltaResidency): readonly [DeltaDi
 }
 
 export function baseLoadToMessage(digest: BaseDigest, load: BaseLoad): BaseLoadMessage {
-  return { digest, ...load };
+  return { digest, ...load, timing: load.timing };
 }
 
 export function baseLoadFromMessage(message: BaseLoadMessage): readonly [BaseDigest, BaseLoad] {

@@ -9,7 +9,7 @@ import type {
   sendUnaryData,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { type Clock, Fault, type Millis, toFault } from "#kernel";
+import { type Clock, Fault, type Millis, parseTraceparent, type TraceContext, toFault } from "#kernel";
 import { bearerToken } from "./credential.ts";
 import { roomToWrite } from "./room-to-write.ts";
 import { faultToStatus } from "./status.ts";
@@ -32,6 +32,8 @@ export interface CallContext {
   /** The bearer token of the call, if any. */
   readonly credential: string | undefined;
   readonly peer: string;
+  /** What the caller says of its own trace. Nothing else of its metadata is taken over. */
+  readonly trace?: TraceContext;
 }
 
 /** A method of unknown messages: what the adapter sees. The types of a definition reach the handlers through {@link Handlers}. */
@@ -146,12 +148,14 @@ function callContext(call: AnyCall, path: string, clock: Clock): { readonly cont
   const events: EventEmitter = call;
   events.once("cancelled", cancelled);
   const deadline = Number(call.getDeadline());
+  const trace = parseTraceparent(call.metadata.get("traceparent")[0]);
   const context = {
     path,
     signal: gone.signal,
     ...(Number.isFinite(deadline) && { deadlineAt: deadline }),
     credential: bearerToken(authorization(call.metadata)),
     peer: call.getPeer(),
+    ...(trace && { trace }),
   };
   return { context, over: () => events.removeListener("cancelled", cancelled) };
 }

@@ -1,11 +1,13 @@
-import { readFileSync } from "node:fs";
-import { addAdminServicesToServer, Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { addAdminServicesToServer, Server, type ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { type Bytes, type Clock, Fault, MIB, type Millis } from "#kernel";
 import type { Definition } from "./serve.ts";
 import { strictDefinition } from "./strict-definition.ts";
+import { checkCallers } from "./tls/caller-check.ts";
+import { callersOf } from "./tls/callers.ts";
+import { type ServerTls, serverCredentials } from "./tls/credentials.ts";
 
 /** One service of a server: its generated definition and what {@link implement} made of the handlers. */
 export interface ServedService {
@@ -21,7 +23,7 @@ export interface GrpcServerOptions {
   readonly services: readonly ServedService[];
   readonly clock: Clock;
   /** Default: in the clear, for loopback and meshes. */
-  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+  readonly tls?: ServerTls;
   /** `.proto` files to describe to clients that ask (grpcurl). Off when absent. */
   readonly reflect?: readonly string[];
   /** Channelz, for an operator's port only. */
@@ -55,6 +57,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     "grpc.keepalive_time_ms": 20_000,
     "grpc.keepalive_timeout_ms": 5_000,
     "grpc.keepalive_permit_without_calls": 1,
+    ...(options.tls?.kind === "mutual" && { interceptors: [checkCallers(options.tls.callers ?? callersOf)] }),
   });
   for (const service of options.services) server.addService(strictDefinition(service.definition), service.implementation);
   const health = new HealthImplementation(
@@ -64,7 +67,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   if (options.reflect) new ReflectionService(loadSync([...options.reflect], { includeDirs: [import.meta.dirname] })).addToServer(server);
   if (options.channelz) addAdminServicesToServer(server);
 
-  const port = await bind(server, options);
+  const port = await bind(server, options.listen, serverCredentials(options.tls));
   let drained: Promise<void> | undefined;
   const setServing = (serving: boolean) => {
     for (const name of ["", ...options.services.map((service) => service.name)])
@@ -78,21 +81,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   return { port, setServing, drain, [Symbol.asyncDispose]: () => drain(DRAIN_MS) };
 }
 
-function bind(server: Server, options: GrpcServerOptions): Promise<number> {
-  const credentials = options.tls
-    ? ServerCredentials.createSsl(null, [
-        { cert_chain: readFileSync(options.tls.certificateFile), private_key: readFileSync(options.tls.keyFile) },
-      ])
-    : ServerCredentials.createInsecure();
+/** @throws Fault parameter_invalid for an address that can't be taken */
+export function bind(server: Server, listen: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(options.listen, credentials, (error, port) => {
-      if (error)
-        reject(
-          new Fault("parameter_invalid", `cannot listen on ${options.listen}: ${error.message}`, {
-            detail: { field: "listen" },
-            cause: error,
-          }),
-        );
+    server.bindAsync(listen, credentials, (error, port) => {
+      const message = `cannot listen on ${listen}: ${error?.message}`;
+      if (error) reject(new Fault("parameter_invalid", message, { detail: { field: "listen" }, cause: error }));
       else resolve(port);
     });
   });

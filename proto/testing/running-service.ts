@@ -34,7 +34,7 @@ export async function serve(
   const faults: Fault[] = [];
   const serving: ServeOptions = { clock: systemClock, onFault: (fault) => faults.push(fault), ...options };
   const inference: Inference = { generate: unusedStream, score: unused, countTokens: unused, ...handlers.inference };
-  const cluster: Cluster = { report: unused, watchSnapshot: unusedStream, ...handlers.cluster };
+  const cluster: Cluster = { report: unused, watchSnapshot: unusedStream, drainNode: unused, ...handlers.cluster };
   const server = await startGrpcServer({
     listen: "127.0.0.1:0",
     clock: systemClock,
@@ -51,6 +51,7 @@ export async function serve(
       },
     ],
     ...(options.reflect && { reflect: options.reflect }),
+    ...(options.tls && { tls: options.tls }),
   });
   const channel = openChannel({ address: `127.0.0.1:${server.port}`, clock: systemClock, credential: "secret" });
   opened.push({ [Symbol.asyncDispose]: () => server.drain(0) }, channel);

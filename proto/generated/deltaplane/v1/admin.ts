@@ -18,7 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { NodeView } from "./cluster.ts";
+import { BaseTarget, DeltaCopies, NodeHandover, NodeView } from "./cluster.ts";
 import { Base } from "./common.ts";
 
 export const BudgetPeriod = {
@@ -287,6 +287,12 @@ export interface GetClusterResponse {
   claimsPending: number;
   bases: Base[];
   version: string;
+  /** The scheduler that leads, and its epoch; empty: nobody. */
+  leader: string;
+  leaderEpoch: number;
+  baseTargets: BaseTarget[];
+  /** Deltas that are wanted elsewhere than at their home alone. */
+  copies: DeltaCopies[];
 }
 
 export interface ClusterNode {
@@ -296,6 +302,8 @@ export interface ClusterNode {
   /** Full names of its deltas, by digest. */
   deltaNames: { [key: string]: string };
   reportAgeMs: number;
+  /** While it is being drained. */
+  handover: NodeHandover | undefined;
 }
 
 export interface ClusterNode_DeltaNamesEntry {
@@ -308,6 +316,13 @@ export interface DrainNodeRequest {
 }
 
 export interface DrainNodeResponse {
+}
+
+export interface UndrainNodeRequest {
+  nodeId: string;
+}
+
+export interface UndrainNodeResponse {
 }
 
 function createBaseTenant(): Tenant {
@@ -2795,6 +2810,10 @@ function createBaseGetClusterResponse(): GetClusterResponse {
     claimsPending: 0,
     bases: [],
     version: "",
+    leader: "",
+    leaderEpoch: 0,
+    baseTargets: [],
+    copies: [],
   };
 }
 
@@ -2820,6 +2839,18 @@ export const GetClusterResponse: MessageFns<GetClusterResponse> = {
     }
     if (message.version !== "") {
       writer.uint32(58).string(message.version);
+    }
+    if (message.leader !== "") {
+      writer.uint32(66).string(message.leader);
+    }
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(72).uint64(message.leaderEpoch);
+    }
+    for (const v of message.baseTargets) {
+      BaseTarget.encode(v!, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.copies) {
+      DeltaCopies.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -2893,6 +2924,38 @@ export const GetClusterResponse: MessageFns<GetClusterResponse> = {
             message.version = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.leaderEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.baseTargets.push(BaseTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.copies.push(DeltaCopies.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2917,12 +2980,16 @@ export const GetClusterResponse: MessageFns<GetClusterResponse> = {
     message.claimsPending = object.claimsPending ?? 0;
     message.bases = object.bases?.map((e) => Base.fromPartial(e)) || [];
     message.version = object.version ?? "";
+    message.leader = object.leader ?? "";
+    message.leaderEpoch = object.leaderEpoch ?? 0;
+    message.baseTargets = object.baseTargets?.map((e) => BaseTarget.fromPartial(e)) || [];
+    message.copies = object.copies?.map((e) => DeltaCopies.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseClusterNode(): ClusterNode {
-  return { view: undefined, deltaNames: {}, reportAgeMs: 0 };
+  return { view: undefined, deltaNames: {}, reportAgeMs: 0, handover: undefined };
 }
 
 export const ClusterNode: MessageFns<ClusterNode> = {
@@ -2935,6 +3002,9 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     });
     if (message.reportAgeMs !== 0) {
       writer.uint32(24).uint64(message.reportAgeMs);
+    }
+    if (message.handover !== undefined) {
+      NodeHandover.encode(message.handover, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2979,6 +3049,14 @@ export const ClusterNode: MessageFns<ClusterNode> = {
             message.reportAgeMs = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.handover = NodeHandover.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3007,6 +3085,9 @@ export const ClusterNode: MessageFns<ClusterNode> = {
       {},
     );
     message.reportAgeMs = object.reportAgeMs ?? 0;
+    message.handover = (object.handover !== undefined && object.handover !== null)
+      ? NodeHandover.fromPartial(object.handover)
+      : undefined;
     return message;
   },
 };
@@ -3176,6 +3257,104 @@ export const DrainNodeResponse: MessageFns<DrainNodeResponse> = {
   },
 };
 
+function createBaseUndrainNodeRequest(): UndrainNodeRequest {
+  return { nodeId: "" };
+}
+
+export const UndrainNodeRequest: MessageFns<UndrainNodeRequest> = {
+  encode(message: UndrainNodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainNodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainNodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UndrainNodeRequest>): UndrainNodeRequest {
+    return UndrainNodeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndrainNodeRequest>): UndrainNodeRequest {
+    const message = createBaseUndrainNodeRequest();
+    message.nodeId = object.nodeId ?? "";
+    return message;
+  },
+};
+
+function createBaseUndrainNodeResponse(): UndrainNodeResponse {
+  return {};
+}
+
+export const UndrainNodeResponse: MessageFns<UndrainNodeResponse> = {
+  encode(_: UndrainNodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainNodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainNodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UndrainNodeResponse>): UndrainNodeResponse {
+    return UndrainNodeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<UndrainNodeResponse>): UndrainNodeResponse {
+    const message = createBaseUndrainNodeResponse();
+    return message;
+  },
+};
+
 /** The operator's door, on a port of its own. Credential: an admin key. */
 export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
@@ -3320,7 +3499,10 @@ export const AdminServiceService = {
     responseSerialize: (value: GetClusterResponse): Buffer => Buffer.from(GetClusterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetClusterResponse => GetClusterResponse.decode(value),
   },
-  /** Takes a node out of service; answers when its running work is done. */
+  /**
+   * Takes a node out of service; answers when its running work is done.
+   * Its hot deltas are copied to other nodes first; GetCluster tells how far that is.
+   */
   drainNode: {
     path: "/deltaplane.v1.AdminService/DrainNode" as const,
     requestStream: false as const,
@@ -3329,6 +3511,16 @@ export const AdminServiceService = {
     requestDeserialize: (value: Buffer): DrainNodeRequest => DrainNodeRequest.decode(value),
     responseSerialize: (value: DrainNodeResponse): Buffer => Buffer.from(DrainNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainNodeResponse => DrainNodeResponse.decode(value),
+  },
+  /** Takes a node that was drained back into service. Idempotent. */
+  undrainNode: {
+    path: "/deltaplane.v1.AdminService/UndrainNode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UndrainNodeRequest): Buffer => Buffer.from(UndrainNodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UndrainNodeRequest => UndrainNodeRequest.decode(value),
+    responseSerialize: (value: UndrainNodeResponse): Buffer => Buffer.from(UndrainNodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UndrainNodeResponse => UndrainNodeResponse.decode(value),
   },
 } as const;
 
@@ -3353,8 +3545,13 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   revokeKey: handleUnaryCall<RevokeKeyRequest, RevokeKeyResponse>;
   /** The cluster as this router sees it. */
   getCluster: handleUnaryCall<GetClusterRequest, GetClusterResponse>;
-  /** Takes a node out of service; answers when its running work is done. */
+  /**
+   * Takes a node out of service; answers when its running work is done.
+   * Its hot deltas are copied to other nodes first; GetCluster tells how far that is.
+   */
   drainNode: handleUnaryCall<DrainNodeRequest, DrainNodeResponse>;
+  /** Takes a node that was drained back into service. Idempotent. */
+  undrainNode: handleUnaryCall<UndrainNodeRequest, UndrainNodeResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -3574,7 +3771,10 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetClusterResponse) => void,
   ): ClientUnaryCall;
-  /** Takes a node out of service; answers when its running work is done. */
+  /**
+   * Takes a node out of service; answers when its running work is done.
+   * Its hot deltas are copied to other nodes first; GetCluster tells how far that is.
+   */
   drainNode(
     request: DrainNodeRequest,
     callback: (error: ServiceError | null, response: DrainNodeResponse) => void,
@@ -3589,6 +3789,22 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes a node that was drained back into service. Idempotent. */
+  undrainNode(
+    request: UndrainNodeRequest,
+    callback: (error: ServiceError | null, response: UndrainNodeResponse) => void,
+  ): ClientUnaryCall;
+  undrainNode(
+    request: UndrainNodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UndrainNodeResponse) => void,
+  ): ClientUnaryCall;
+  undrainNode(
+    request: UndrainNodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UndrainNodeResponse) => void,
   ): ClientUnaryCall;
 }
 

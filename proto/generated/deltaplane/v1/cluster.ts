@@ -12,9 +12,11 @@ import {
   Client,
   type ClientOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type ClientWritableStream,
   type handleClientStreamingCall,
   type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
@@ -106,6 +108,41 @@ export interface BaseLoad {
   weightType: string;
   /** The folder on the node. */
   directory: string;
+  /** Not set until the engine has run. */
+  timing: BaseTiming | undefined;
+}
+
+/** How fast one base is on one node, measured there, and what waits: what an estimate of the time to a first token needs. Zero: not measured yet. */
+export interface BaseTiming {
+  /** A step at present. */
+  stepMs: number;
+  /** What one row more adds to it. */
+  rowMs: number;
+  /** What one token of a prompt adds to the step that computes it. */
+  promptTokenMs: number;
+  /** From a row's first token to its end, over the last rows. */
+  meanRowMs: number;
+  /** Tokens of prompts whose first token has not come yet. */
+  promptTokensWaiting: number;
+  /** Loads that wait for room in the slots: rows must end first. */
+  starvedLoads: number;
+  /** Slots whose delta has rows. */
+  slotsInUse: number;
+  /** Of a load's last stage: from RAM into a slot, from disk to RAM, from the store to disk. */
+  slotLoadMs: number;
+  ramLoadMs: number;
+  diskLoadMs: number;
+  /** With all rows taken, prompts and completions as they came lately. */
+  tokensPerSecondMax: number;
+}
+
+/** What a delta was asked for on one node. */
+export interface DeltaDemand {
+  digest: string;
+  /** Prompt and completion tokens since the node's start. */
+  tokens: number;
+  /** Of late: a decaying mean. For a scheduler that has not seen the node before; others count the tokens. */
+  tokensPerSecond: number;
 }
 
 export interface ReportRequest {
@@ -123,6 +160,8 @@ export interface ReportRequest {
   full: boolean;
   deltas: DeltaResidency[];
   removedDigests: string[];
+  /** In a full report of all deltas that have any, else of those that were used since the last report. */
+  demand: DeltaDemand[];
 }
 
 export interface ReportResponse {
@@ -151,6 +190,50 @@ export interface WatchSnapshotResponse {
   full: boolean;
   changed: NodeView[];
   goneNodeIds: string[];
+  /** Not set: unchanged. */
+  plan: PlacementPlan | undefined;
+}
+
+/** What the leading scheduler wants. Routers prefer a scheduler that leads, the one with the highest epoch. */
+export interface PlacementPlan {
+  /** Who leads, as far as this scheduler knows; empty: nobody. */
+  leader: string;
+  /** Grows with every change of leader; 0: this scheduler does not lead. */
+  leaderEpoch: number;
+  /** Forget all copies that are not in this message. */
+  full: boolean;
+  changedCopies: DeltaCopies[];
+  bases: BaseTarget[];
+  handovers: NodeHandover[];
+}
+
+/** Where a delta is wanted; no nodes: at its home alone. */
+export interface DeltaCopies {
+  digest: string;
+  nodeIds: string[];
+}
+
+/** How much of the cluster a base needs. */
+export interface BaseTarget {
+  baseDigest: string;
+  baseName: string;
+  nodesWanted: number;
+  /** Weighted tokens per second that its deltas are asked for. */
+  demand: number;
+}
+
+/** A node that leaves: how many of its hot deltas have a place elsewhere by now. */
+export interface NodeHandover {
+  nodeId: string;
+  copiesWanted: number;
+  copiesDone: number;
+}
+
+export interface ClusterServiceDrainNodeRequest {
+  nodeId: string;
+}
+
+export interface ClusterServiceDrainNodeResponse {
 }
 
 function createBaseDeltaResidency(): DeltaResidency {
@@ -334,6 +417,7 @@ function createBaseBaseLoad(): BaseLoad {
     parameterCount: 0,
     weightType: "",
     directory: "",
+    timing: undefined,
   };
 }
 
@@ -392,6 +476,9 @@ export const BaseLoad: MessageFns<BaseLoad> = {
     }
     if (message.directory !== "") {
       writer.uint32(146).string(message.directory);
+    }
+    if (message.timing !== undefined) {
+      BaseTiming.encode(message.timing, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -553,6 +640,14 @@ export const BaseLoad: MessageFns<BaseLoad> = {
             message.directory = reader.string();
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.timing = BaseTiming.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -588,6 +683,275 @@ export const BaseLoad: MessageFns<BaseLoad> = {
     message.parameterCount = object.parameterCount ?? 0;
     message.weightType = object.weightType ?? "";
     message.directory = object.directory ?? "";
+    message.timing = (object.timing !== undefined && object.timing !== null)
+      ? BaseTiming.fromPartial(object.timing)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseBaseTiming(): BaseTiming {
+  return {
+    stepMs: 0,
+    rowMs: 0,
+    promptTokenMs: 0,
+    meanRowMs: 0,
+    promptTokensWaiting: 0,
+    starvedLoads: 0,
+    slotsInUse: 0,
+    slotLoadMs: 0,
+    ramLoadMs: 0,
+    diskLoadMs: 0,
+    tokensPerSecondMax: 0,
+  };
+}
+
+export const BaseTiming: MessageFns<BaseTiming> = {
+  encode(message: BaseTiming, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stepMs !== 0) {
+      writer.uint32(9).double(message.stepMs);
+    }
+    if (message.rowMs !== 0) {
+      writer.uint32(17).double(message.rowMs);
+    }
+    if (message.promptTokenMs !== 0) {
+      writer.uint32(25).double(message.promptTokenMs);
+    }
+    if (message.meanRowMs !== 0) {
+      writer.uint32(33).double(message.meanRowMs);
+    }
+    if (message.promptTokensWaiting !== 0) {
+      writer.uint32(40).uint64(message.promptTokensWaiting);
+    }
+    if (message.starvedLoads !== 0) {
+      writer.uint32(48).uint32(message.starvedLoads);
+    }
+    if (message.slotsInUse !== 0) {
+      writer.uint32(56).uint32(message.slotsInUse);
+    }
+    if (message.slotLoadMs !== 0) {
+      writer.uint32(65).double(message.slotLoadMs);
+    }
+    if (message.ramLoadMs !== 0) {
+      writer.uint32(73).double(message.ramLoadMs);
+    }
+    if (message.diskLoadMs !== 0) {
+      writer.uint32(81).double(message.diskLoadMs);
+    }
+    if (message.tokensPerSecondMax !== 0) {
+      writer.uint32(89).double(message.tokensPerSecondMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BaseTiming {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBaseTiming();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.stepMs = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.rowMs = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.promptTokenMs = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.meanRowMs = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.promptTokensWaiting = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.starvedLoads = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.slotsInUse = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.slotLoadMs = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.ramLoadMs = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.diskLoadMs = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.tokensPerSecondMax = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BaseTiming>): BaseTiming {
+    return BaseTiming.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BaseTiming>): BaseTiming {
+    const message = createBaseBaseTiming();
+    message.stepMs = object.stepMs ?? 0;
+    message.rowMs = object.rowMs ?? 0;
+    message.promptTokenMs = object.promptTokenMs ?? 0;
+    message.meanRowMs = object.meanRowMs ?? 0;
+    message.promptTokensWaiting = object.promptTokensWaiting ?? 0;
+    message.starvedLoads = object.starvedLoads ?? 0;
+    message.slotsInUse = object.slotsInUse ?? 0;
+    message.slotLoadMs = object.slotLoadMs ?? 0;
+    message.ramLoadMs = object.ramLoadMs ?? 0;
+    message.diskLoadMs = object.diskLoadMs ?? 0;
+    message.tokensPerSecondMax = object.tokensPerSecondMax ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeltaDemand(): DeltaDemand {
+  return { digest: "", tokens: 0, tokensPerSecond: 0 };
+}
+
+export const DeltaDemand: MessageFns<DeltaDemand> = {
+  encode(message: DeltaDemand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.digest !== "") {
+      writer.uint32(10).string(message.digest);
+    }
+    if (message.tokens !== 0) {
+      writer.uint32(16).uint64(message.tokens);
+    }
+    if (message.tokensPerSecond !== 0) {
+      writer.uint32(25).double(message.tokensPerSecond);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeltaDemand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeltaDemand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.tokens = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.tokensPerSecond = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeltaDemand>): DeltaDemand {
+    return DeltaDemand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeltaDemand>): DeltaDemand {
+    const message = createBaseDeltaDemand();
+    message.digest = object.digest ?? "";
+    message.tokens = object.tokens ?? 0;
+    message.tokensPerSecond = object.tokensPerSecond ?? 0;
     return message;
   },
 };
@@ -603,6 +967,7 @@ function createBaseReportRequest(): ReportRequest {
     full: false,
     deltas: [],
     removedDigests: [],
+    demand: [],
   };
 }
 
@@ -634,6 +999,9 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     }
     for (const v of message.removedDigests) {
       writer.uint32(74).string(v!);
+    }
+    for (const v of message.demand) {
+      DeltaDemand.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -723,6 +1091,14 @@ export const ReportRequest: MessageFns<ReportRequest> = {
             message.removedDigests.push(reader.string());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.demand.push(DeltaDemand.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -749,6 +1125,7 @@ export const ReportRequest: MessageFns<ReportRequest> = {
     message.full = object.full ?? false;
     message.deltas = object.deltas?.map((e) => DeltaResidency.fromPartial(e)) || [];
     message.removedDigests = object.removedDigests?.map((e) => e) || [];
+    message.demand = object.demand?.map((e) => DeltaDemand.fromPartial(e)) || [];
     return message;
   },
 };
@@ -979,7 +1356,7 @@ export const NodeView: MessageFns<NodeView> = {
 };
 
 function createBaseWatchSnapshotResponse(): WatchSnapshotResponse {
-  return { version: 0, full: false, changed: [], goneNodeIds: [] };
+  return { version: 0, full: false, changed: [], goneNodeIds: [], plan: undefined };
 }
 
 export const WatchSnapshotResponse: MessageFns<WatchSnapshotResponse> = {
@@ -995,6 +1372,9 @@ export const WatchSnapshotResponse: MessageFns<WatchSnapshotResponse> = {
     }
     for (const v of message.goneNodeIds) {
       writer.uint32(34).string(v!);
+    }
+    if (message.plan !== undefined) {
+      PlacementPlan.encode(message.plan, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1044,6 +1424,14 @@ export const WatchSnapshotResponse: MessageFns<WatchSnapshotResponse> = {
             message.goneNodeIds.push(reader.string());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.plan = PlacementPlan.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1065,6 +1453,459 @@ export const WatchSnapshotResponse: MessageFns<WatchSnapshotResponse> = {
     message.full = object.full ?? false;
     message.changed = object.changed?.map((e) => NodeView.fromPartial(e)) || [];
     message.goneNodeIds = object.goneNodeIds?.map((e) => e) || [];
+    message.plan = (object.plan !== undefined && object.plan !== null)
+      ? PlacementPlan.fromPartial(object.plan)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePlacementPlan(): PlacementPlan {
+  return { leader: "", leaderEpoch: 0, full: false, changedCopies: [], bases: [], handovers: [] };
+}
+
+export const PlacementPlan: MessageFns<PlacementPlan> = {
+  encode(message: PlacementPlan, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leader !== "") {
+      writer.uint32(10).string(message.leader);
+    }
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(16).uint64(message.leaderEpoch);
+    }
+    if (message.full !== false) {
+      writer.uint32(24).bool(message.full);
+    }
+    for (const v of message.changedCopies) {
+      DeltaCopies.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.bases) {
+      BaseTarget.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.handovers) {
+      NodeHandover.encode(v!, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlacementPlan {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlacementPlan();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leaderEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.full = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.changedCopies.push(DeltaCopies.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.bases.push(BaseTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.handovers.push(NodeHandover.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PlacementPlan>): PlacementPlan {
+    return PlacementPlan.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlacementPlan>): PlacementPlan {
+    const message = createBasePlacementPlan();
+    message.leader = object.leader ?? "";
+    message.leaderEpoch = object.leaderEpoch ?? 0;
+    message.full = object.full ?? false;
+    message.changedCopies = object.changedCopies?.map((e) => DeltaCopies.fromPartial(e)) || [];
+    message.bases = object.bases?.map((e) => BaseTarget.fromPartial(e)) || [];
+    message.handovers = object.handovers?.map((e) => NodeHandover.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDeltaCopies(): DeltaCopies {
+  return { digest: "", nodeIds: [] };
+}
+
+export const DeltaCopies: MessageFns<DeltaCopies> = {
+  encode(message: DeltaCopies, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.digest !== "") {
+      writer.uint32(10).string(message.digest);
+    }
+    for (const v of message.nodeIds) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeltaCopies {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeltaCopies();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodeIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeltaCopies>): DeltaCopies {
+    return DeltaCopies.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeltaCopies>): DeltaCopies {
+    const message = createBaseDeltaCopies();
+    message.digest = object.digest ?? "";
+    message.nodeIds = object.nodeIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseBaseTarget(): BaseTarget {
+  return { baseDigest: "", baseName: "", nodesWanted: 0, demand: 0 };
+}
+
+export const BaseTarget: MessageFns<BaseTarget> = {
+  encode(message: BaseTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.baseDigest !== "") {
+      writer.uint32(10).string(message.baseDigest);
+    }
+    if (message.baseName !== "") {
+      writer.uint32(18).string(message.baseName);
+    }
+    if (message.nodesWanted !== 0) {
+      writer.uint32(24).uint32(message.nodesWanted);
+    }
+    if (message.demand !== 0) {
+      writer.uint32(33).double(message.demand);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BaseTarget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBaseTarget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.baseDigest = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.baseName = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nodesWanted = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.demand = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BaseTarget>): BaseTarget {
+    return BaseTarget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BaseTarget>): BaseTarget {
+    const message = createBaseBaseTarget();
+    message.baseDigest = object.baseDigest ?? "";
+    message.baseName = object.baseName ?? "";
+    message.nodesWanted = object.nodesWanted ?? 0;
+    message.demand = object.demand ?? 0;
+    return message;
+  },
+};
+
+function createBaseNodeHandover(): NodeHandover {
+  return { nodeId: "", copiesWanted: 0, copiesDone: 0 };
+}
+
+export const NodeHandover: MessageFns<NodeHandover> = {
+  encode(message: NodeHandover, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.copiesWanted !== 0) {
+      writer.uint32(16).uint32(message.copiesWanted);
+    }
+    if (message.copiesDone !== 0) {
+      writer.uint32(24).uint32(message.copiesDone);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeHandover {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeHandover();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.copiesWanted = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.copiesDone = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeHandover>): NodeHandover {
+    return NodeHandover.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeHandover>): NodeHandover {
+    const message = createBaseNodeHandover();
+    message.nodeId = object.nodeId ?? "";
+    message.copiesWanted = object.copiesWanted ?? 0;
+    message.copiesDone = object.copiesDone ?? 0;
+    return message;
+  },
+};
+
+function createBaseClusterServiceDrainNodeRequest(): ClusterServiceDrainNodeRequest {
+  return { nodeId: "" };
+}
+
+export const ClusterServiceDrainNodeRequest: MessageFns<ClusterServiceDrainNodeRequest> = {
+  encode(message: ClusterServiceDrainNodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterServiceDrainNodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterServiceDrainNodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ClusterServiceDrainNodeRequest>): ClusterServiceDrainNodeRequest {
+    return ClusterServiceDrainNodeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterServiceDrainNodeRequest>): ClusterServiceDrainNodeRequest {
+    const message = createBaseClusterServiceDrainNodeRequest();
+    message.nodeId = object.nodeId ?? "";
+    return message;
+  },
+};
+
+function createBaseClusterServiceDrainNodeResponse(): ClusterServiceDrainNodeResponse {
+  return {};
+}
+
+export const ClusterServiceDrainNodeResponse: MessageFns<ClusterServiceDrainNodeResponse> = {
+  encode(_: ClusterServiceDrainNodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterServiceDrainNodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterServiceDrainNodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ClusterServiceDrainNodeResponse>): ClusterServiceDrainNodeResponse {
+    return ClusterServiceDrainNodeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ClusterServiceDrainNodeResponse>): ClusterServiceDrainNodeResponse {
+    const message = createBaseClusterServiceDrainNodeResponse();
     return message;
   },
 };
@@ -1100,6 +1941,22 @@ export const ClusterServiceService = {
       Buffer.from(WatchSnapshotResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchSnapshotResponse => WatchSnapshotResponse.decode(value),
   },
+  /**
+   * Takes a node out of service: what is hot there and nowhere else is copied first, then it takes no new work. Answers when
+   * its running work is done. Idempotent. ABORTED from a scheduler that does not lead: ask the next one.
+   */
+  drainNode: {
+    path: "/deltaplane.v1.ClusterService/DrainNode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ClusterServiceDrainNodeRequest): Buffer =>
+      Buffer.from(ClusterServiceDrainNodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ClusterServiceDrainNodeRequest => ClusterServiceDrainNodeRequest.decode(value),
+    responseSerialize: (value: ClusterServiceDrainNodeResponse): Buffer =>
+      Buffer.from(ClusterServiceDrainNodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ClusterServiceDrainNodeResponse =>
+      ClusterServiceDrainNodeResponse.decode(value),
+  },
 } as const;
 
 export interface ClusterServiceServer extends UntypedServiceImplementation {
@@ -1114,6 +1971,11 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
    * on with the last snapshot and connects again.
    */
   watchSnapshot: handleServerStreamingCall<WatchSnapshotRequest, WatchSnapshotResponse>;
+  /**
+   * Takes a node out of service: what is hot there and nowhere else is copied first, then it takes no new work. Answers when
+   * its running work is done. Idempotent. ABORTED from a scheduler that does not lead: ask the next one.
+   */
+  drainNode: handleUnaryCall<ClusterServiceDrainNodeRequest, ClusterServiceDrainNodeResponse>;
 }
 
 export interface ClusterServiceClient extends Client {
@@ -1149,6 +2011,25 @@ export interface ClusterServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchSnapshotResponse>;
+  /**
+   * Takes a node out of service: what is hot there and nowhere else is copied first, then it takes no new work. Answers when
+   * its running work is done. Idempotent. ABORTED from a scheduler that does not lead: ask the next one.
+   */
+  drainNode(
+    request: ClusterServiceDrainNodeRequest,
+    callback: (error: ServiceError | null, response: ClusterServiceDrainNodeResponse) => void,
+  ): ClientUnaryCall;
+  drainNode(
+    request: ClusterServiceDrainNodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ClusterServiceDrainNodeResponse) => void,
+  ): ClientUnaryCall;
+  drainNode(
+    request: ClusterServiceDrainNodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ClusterServiceDrainNodeResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const ClusterServiceClient = makeGenericClientConstructor(

@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Tier } from "./cluster.ts";
 import { Base, DeltaReference, FinishReason, Prompt, Sampling, TokenLogprob, Usage } from "./common.ts";
 
 export interface NodeServiceGenerateRequest {
@@ -45,6 +46,10 @@ export interface NodeServiceGenerateRequest {
   baseName: string;
   /** Report the prompt on the first message of the first choice, unless `progress` has tokens of it. */
   echo: boolean;
+  /** Nodes that had the delta lately, `host:port`: asked for it before the store, so that one load from there serves all. */
+  deltaSources: string[];
+  /** The router's span (W3C Trace Context), when it traces: what the node does goes below it. */
+  traceparent?: string | undefined;
 }
 
 /** The tokens of one choice that the client already has: context for what follows, neither sent nor counted again. */
@@ -125,22 +130,54 @@ export interface AttachRequest {
     | undefined;
   /** Never evicted until detached or attached again without it. */
   pinned: boolean;
+  /** How near to the engine. Not set: RAM. */
+  tier: Tier;
+  /** Why, in a word, for the log: copy, prefetch, handover. Not set: a router's wish. */
+  reason: string;
+  /** Of the scheduler that orders it: ABORTED when a later one has spoken. 0: from a router. */
+  leaderEpoch: number;
+  /** Not set: pins as `pinned` says; set: leaves the pin as it is. */
+  keepPin: boolean;
+  /** See NodeServiceGenerateRequest. */
+  deltaSources: string[];
 }
 
 export interface AttachResponse {
 }
 
 export interface DetachRequest {
-  delta: DeltaReference | undefined;
+  delta:
+    | DeltaReference
+    | undefined;
+  /** Leaves the copy on disk, and does nothing to a delta that is pinned. */
+  keepOnDisk: boolean;
+  /** See AttachRequest. */
+  leaderEpoch: number;
 }
 
 export interface DetachResponse {
 }
 
 export interface DrainRequest {
+  /** See AttachRequest. */
+  leaderEpoch: number;
 }
 
 export interface DrainResponse {
+}
+
+export interface ResumeRequest {
+}
+
+export interface ResumeResponse {
+}
+
+export interface FetchDeltaRequest {
+  delta: DeltaReference | undefined;
+}
+
+export interface FetchDeltaResponse {
+  part: { $case: "config"; value: Buffer } | { $case: "weights"; value: Buffer } | undefined;
 }
 
 function createBaseNodeServiceGenerateRequest(): NodeServiceGenerateRequest {
@@ -157,6 +194,8 @@ function createBaseNodeServiceGenerateRequest(): NodeServiceGenerateRequest {
     admittedAtMs: 0,
     baseName: "",
     echo: false,
+    deltaSources: [],
+    traceparent: undefined,
   };
 }
 
@@ -197,6 +236,12 @@ export const NodeServiceGenerateRequest: MessageFns<NodeServiceGenerateRequest> 
     }
     if (message.echo !== false) {
       writer.uint32(96).bool(message.echo);
+    }
+    for (const v of message.deltaSources) {
+      writer.uint32(106).string(v!);
+    }
+    if (message.traceparent !== undefined) {
+      writer.uint32(114).string(message.traceparent);
     }
     return writer;
   },
@@ -310,6 +355,22 @@ export const NodeServiceGenerateRequest: MessageFns<NodeServiceGenerateRequest> 
             message.echo = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.deltaSources.push(reader.string());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -345,6 +406,8 @@ export const NodeServiceGenerateRequest: MessageFns<NodeServiceGenerateRequest> 
     message.admittedAtMs = object.admittedAtMs ?? 0;
     message.baseName = object.baseName ?? "";
     message.echo = object.echo ?? false;
+    message.deltaSources = object.deltaSources?.map((e) => e) || [];
+    message.traceparent = object.traceparent ?? undefined;
     return message;
   },
 };
@@ -1232,7 +1295,7 @@ export const InspectResponse: MessageFns<InspectResponse> = {
 };
 
 function createBaseAttachRequest(): AttachRequest {
-  return { delta: undefined, pinned: false };
+  return { delta: undefined, pinned: false, tier: 0, reason: "", leaderEpoch: 0, keepPin: false, deltaSources: [] };
 }
 
 export const AttachRequest: MessageFns<AttachRequest> = {
@@ -1242,6 +1305,21 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     }
     if (message.pinned !== false) {
       writer.uint32(16).bool(message.pinned);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(24).int32(message.tier);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(40).uint64(message.leaderEpoch);
+    }
+    if (message.keepPin !== false) {
+      writer.uint32(48).bool(message.keepPin);
+    }
+    for (const v of message.deltaSources) {
+      writer.uint32(58).string(v!);
     }
     return writer;
   },
@@ -1275,6 +1353,46 @@ export const AttachRequest: MessageFns<AttachRequest> = {
             message.pinned = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.leaderEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.keepPin = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.deltaSources.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1296,6 +1414,11 @@ export const AttachRequest: MessageFns<AttachRequest> = {
       ? DeltaReference.fromPartial(object.delta)
       : undefined;
     message.pinned = object.pinned ?? false;
+    message.tier = object.tier ?? 0;
+    message.reason = object.reason ?? "";
+    message.leaderEpoch = object.leaderEpoch ?? 0;
+    message.keepPin = object.keepPin ?? false;
+    message.deltaSources = object.deltaSources?.map((e) => e) || [];
     return message;
   },
 };
@@ -1344,13 +1467,19 @@ export const AttachResponse: MessageFns<AttachResponse> = {
 };
 
 function createBaseDetachRequest(): DetachRequest {
-  return { delta: undefined };
+  return { delta: undefined, keepOnDisk: false, leaderEpoch: 0 };
 }
 
 export const DetachRequest: MessageFns<DetachRequest> = {
   encode(message: DetachRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.delta !== undefined) {
       DeltaReference.encode(message.delta, writer.uint32(10).fork()).join();
+    }
+    if (message.keepOnDisk !== false) {
+      writer.uint32(16).bool(message.keepOnDisk);
+    }
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(24).uint64(message.leaderEpoch);
     }
     return writer;
   },
@@ -1376,6 +1505,22 @@ export const DetachRequest: MessageFns<DetachRequest> = {
             message.delta = DeltaReference.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keepOnDisk = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leaderEpoch = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1396,6 +1541,8 @@ export const DetachRequest: MessageFns<DetachRequest> = {
     message.delta = (object.delta !== undefined && object.delta !== null)
       ? DeltaReference.fromPartial(object.delta)
       : undefined;
+    message.keepOnDisk = object.keepOnDisk ?? false;
+    message.leaderEpoch = object.leaderEpoch ?? 0;
     return message;
   },
 };
@@ -1444,11 +1591,14 @@ export const DetachResponse: MessageFns<DetachResponse> = {
 };
 
 function createBaseDrainRequest(): DrainRequest {
-  return {};
+  return { leaderEpoch: 0 };
 }
 
 export const DrainRequest: MessageFns<DrainRequest> = {
-  encode(_: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(8).uint64(message.leaderEpoch);
+    }
     return writer;
   },
 
@@ -1465,6 +1615,14 @@ export const DrainRequest: MessageFns<DrainRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.leaderEpoch = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1480,8 +1638,9 @@ export const DrainRequest: MessageFns<DrainRequest> = {
   create(base?: DeepPartial<DrainRequest>): DrainRequest {
     return DrainRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<DrainRequest>): DrainRequest {
+  fromPartial(object: DeepPartial<DrainRequest>): DrainRequest {
     const message = createBaseDrainRequest();
+    message.leaderEpoch = object.leaderEpoch ?? 0;
     return message;
   },
 };
@@ -1525,6 +1684,230 @@ export const DrainResponse: MessageFns<DrainResponse> = {
   },
   fromPartial(_: DeepPartial<DrainResponse>): DrainResponse {
     const message = createBaseDrainResponse();
+    return message;
+  },
+};
+
+function createBaseResumeRequest(): ResumeRequest {
+  return {};
+}
+
+export const ResumeRequest: MessageFns<ResumeRequest> = {
+  encode(_: ResumeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeRequest>): ResumeRequest {
+    return ResumeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ResumeRequest>): ResumeRequest {
+    const message = createBaseResumeRequest();
+    return message;
+  },
+};
+
+function createBaseResumeResponse(): ResumeResponse {
+  return {};
+}
+
+export const ResumeResponse: MessageFns<ResumeResponse> = {
+  encode(_: ResumeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeResponse>): ResumeResponse {
+    return ResumeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ResumeResponse>): ResumeResponse {
+    const message = createBaseResumeResponse();
+    return message;
+  },
+};
+
+function createBaseFetchDeltaRequest(): FetchDeltaRequest {
+  return { delta: undefined };
+}
+
+export const FetchDeltaRequest: MessageFns<FetchDeltaRequest> = {
+  encode(message: FetchDeltaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.delta !== undefined) {
+      DeltaReference.encode(message.delta, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchDeltaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchDeltaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.delta = DeltaReference.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FetchDeltaRequest>): FetchDeltaRequest {
+    return FetchDeltaRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FetchDeltaRequest>): FetchDeltaRequest {
+    const message = createBaseFetchDeltaRequest();
+    message.delta = (object.delta !== undefined && object.delta !== null)
+      ? DeltaReference.fromPartial(object.delta)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFetchDeltaResponse(): FetchDeltaResponse {
+  return { part: undefined };
+}
+
+export const FetchDeltaResponse: MessageFns<FetchDeltaResponse> = {
+  encode(message: FetchDeltaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "config":
+        writer.uint32(10).bytes(message.part.value);
+        break;
+      case "weights":
+        writer.uint32(18).bytes(message.part.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchDeltaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchDeltaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "config", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "weights", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FetchDeltaResponse>): FetchDeltaResponse {
+    return FetchDeltaResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FetchDeltaResponse>): FetchDeltaResponse {
+    const message = createBaseFetchDeltaResponse();
+    switch (object.part?.$case) {
+      case "config": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "config", value: object.part.value };
+        }
+        break;
+      }
+      case "weights": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "weights", value: object.part.value };
+        }
+        break;
+      }
+    }
     return message;
   },
 };
@@ -1620,6 +2003,29 @@ export const NodeServiceService = {
     responseSerialize: (value: DrainResponse): Buffer => Buffer.from(DrainResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainResponse => DrainResponse.decode(value),
   },
+  /** Takes new work again. Idempotent. */
+  resume: {
+    path: "/deltaplane.v1.NodeService/Resume" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeRequest): Buffer => Buffer.from(ResumeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeRequest => ResumeRequest.decode(value),
+    responseSerialize: (value: ResumeResponse): Buffer => Buffer.from(ResumeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeResponse => ResumeResponse.decode(value),
+  },
+  /**
+   * Node → node: a delta that this node has on disk, or is fetching from the store: the configuration first, then the weights in
+   * pieces. UNAVAILABLE at once when it has neither: ask the store.
+   */
+  fetchDelta: {
+    path: "/deltaplane.v1.NodeService/FetchDelta" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: FetchDeltaRequest): Buffer => Buffer.from(FetchDeltaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FetchDeltaRequest => FetchDeltaRequest.decode(value),
+    responseSerialize: (value: FetchDeltaResponse): Buffer => Buffer.from(FetchDeltaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FetchDeltaResponse => FetchDeltaResponse.decode(value),
+  },
 } as const;
 
 export interface NodeServiceServer extends UntypedServiceImplementation {
@@ -1640,6 +2046,13 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   detach: handleUnaryCall<DetachRequest, DetachResponse>;
   /** No new work from now on; answers when the running work is done. Idempotent. */
   drain: handleUnaryCall<DrainRequest, DrainResponse>;
+  /** Takes new work again. Idempotent. */
+  resume: handleUnaryCall<ResumeRequest, ResumeResponse>;
+  /**
+   * Node → node: a delta that this node has on disk, or is fetching from the store: the configuration first, then the weights in
+   * pieces. UNAVAILABLE at once when it has neither: ask the store.
+   */
+  fetchDelta: handleServerStreamingCall<FetchDeltaRequest, FetchDeltaResponse>;
 }
 
 export interface NodeServiceClient extends Client {
@@ -1766,6 +2179,32 @@ export interface NodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainResponse) => void,
   ): ClientUnaryCall;
+  /** Takes new work again. Idempotent. */
+  resume(
+    request: ResumeRequest,
+    callback: (error: ServiceError | null, response: ResumeResponse) => void,
+  ): ClientUnaryCall;
+  resume(
+    request: ResumeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeResponse) => void,
+  ): ClientUnaryCall;
+  resume(
+    request: ResumeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Node → node: a delta that this node has on disk, or is fetching from the store: the configuration first, then the weights in
+   * pieces. UNAVAILABLE at once when it has neither: ask the store.
+   */
+  fetchDelta(request: FetchDeltaRequest, options?: Partial<CallOptions>): ClientReadableStream<FetchDeltaResponse>;
+  fetchDelta(
+    request: FetchDeltaRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FetchDeltaResponse>;
 }
 
 export const NodeServiceClient = makeGenericClientConstructor(
