@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { asDeltaDigest, Fault, sha256Hex } from "#kernel";
-import { type DeltaPiece, openDeltaFiles } from "./delta-files.ts";
+import { openFolderStore } from "#blobs";
+import { asBaseDigest, asDeltaDigest, asTenantId, deltaDigest, Fault, sha256Hex } from "#kernel";
+import { createDeltaFiles, type DeltaPiece } from "./delta-files.ts";
 
-const DIGEST = asDeltaDigest(sha256Hex("a delta"));
-const deps = { randomSecret: (sizeBytes: number) => randomBytes(sizeBytes) };
+const owner = { tenantId: asTenantId("acme"), baseDigest: asBaseDigest(sha256Hex("a base")) };
+const DIGEST = deltaDigest({ ...owner, configSha256: sha256Hex("{}"), weightsSha256: sha256Hex("abcdef") });
+const DELTA = { digest: DIGEST, ...owner };
 let directory: string;
 
 beforeEach(async () => {
@@ -15,15 +17,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const open = () => openDeltaFiles(deps, { directory, limits: { config: 10, weights: 20 } });
+const open = async () =>
+  createDeltaFiles(await openFolderStore({ newName: () => randomBytes(8).toString("hex") }, directory), { config: 10, weights: 20 });
 
 async function* pieces(...list: readonly [file: "config" | "weights", text: string][]): AsyncGenerator<DeltaPiece> {
   for (const [file, text] of list) yield { file, bytes: Buffer.from(text) };
 }
 
-async function content(): Promise<readonly string[]> {
-  return (await readdir(directory, { recursive: true })).sort();
-}
+const content = async () => (await readdir(directory, { recursive: true })).sort();
+const live = () => new AbortController().signal;
 
 test("an upload is hashed on the way, and becomes the content of its digest as a whole", async () => {
   const files = await open();
@@ -31,14 +33,16 @@ test("an upload is hashed on the way, and becomes the content of its digest as a
   expect(staged).toMatchObject({ configSha256: sha256Hex("{}"), weightsSha256: sha256Hex("abcdef"), sizeBytes: 8 });
   expect(await files.has(DIGEST)).toBe(false);
   await staged.keep(DIGEST);
-  expect(await content()).toEqual([DIGEST, `${DIGEST}/adapter_config.json`, `${DIGEST}/adapter_model.safetensors`, "incoming"].sort());
-  const read = await Array.fromAsync(files.read(DIGEST, new AbortController().signal));
+  expect(await files.has(DIGEST)).toBe(true);
+  const folder = `deltas/${DIGEST}`;
+  expect(await content()).toEqual([".incoming", "deltas", folder, `${folder}/adapter_config.json`, `${folder}/adapter_model.safetensors`]);
+  const read = await Array.fromAsync(files.read(DELTA, live()));
   expect(read.map(({ file, bytes }) => [file, Buffer.from(bytes).toString()])).toEqual([
     ["config", "{}"],
     ["weights", "abcdef"],
   ]);
   await files.remove(DIGEST);
-  expect(await content()).toEqual(["incoming"]);
+  expect(await content()).toEqual([".incoming"]);
 });
 
 test("an upload that is not kept leaves nothing", async () => {
@@ -46,7 +50,7 @@ test("an upload that is not kept leaves nothing", async () => {
   {
     await using _staged = await files.receive(pieces(["config", "{}"], ["weights", "abc"]));
   }
-  expect(await content()).toEqual(["incoming"]);
+  expect(await content()).toEqual([".incoming"]);
 });
 
 test("an upload that breaks off or is too large leaves nothing", async () => {
@@ -61,26 +65,29 @@ test("an upload that breaks off or is too large leaves nothing", async () => {
     reason: "file_missing",
     detail: { file: "adapter_config.json" },
   });
-  expect(await content()).toEqual(["incoming"]);
+  expect(await content()).toEqual([".incoming"]);
 });
 
-test("content that is there already stays as it is", async () => {
+test("files that are not what the digest says are told before the last of their bytes, and to another tenant too", async () => {
   const files = await open();
-  for (const weights of ["first", "second"]) {
-    await using staged = await files.receive(pieces(["config", "{}"], ["weights", weights]));
-    await staged.keep(DIGEST);
-  }
-  const read = await Array.fromAsync(files.read(DIGEST, new AbortController().signal));
-  expect(Buffer.from(read[1]!.bytes).toString()).toBe("first");
+  await using staged = await files.receive(pieces(["config", "{}"], ["weights", "abcdef"]));
+  await staged.keep(DIGEST);
+  const read: DeltaPiece[] = [];
+  const readAll = async (delta: typeof DELTA) => {
+    for await (const piece of files.read(delta, live())) read.push(piece);
+  };
+  await expect(readAll({ ...DELTA, tenantId: asTenantId("rival") })).rejects.toMatchObject({ reason: "checksum_mismatch" });
+  await writeFile(join(directory, "deltas", DIGEST, "adapter_model.safetensors"), "abcdeg");
+  await expect(readAll(DELTA)).rejects.toMatchObject({ reason: "checksum_mismatch" });
+  expect(read.map(({ file }) => file)).toEqual(["config", "config"]);
 });
 
-test("what a crash left unfinished is cleared away, what was kept is not", async () => {
-  await mkdir(join(directory, "incoming", "half"), { recursive: true });
-  await writeFile(join(directory, "incoming", "half", "adapter_config.json"), "{");
-  await mkdir(join(directory, DIGEST));
+test("what is not there is unknown, and a delta without its configuration is not there", async () => {
   const files = await open();
-  expect(await content()).toEqual([DIGEST, "incoming"].sort());
-  expect(await files.has(DIGEST)).toBe(true);
+  await expect(Array.fromAsync(files.read(DELTA, live()))).rejects.toMatchObject({
+    reason: "resource_unknown",
+    detail: { resource: DIGEST },
+  });
 });
 
 test("a digest is never a path of somebody's choice", async () => {

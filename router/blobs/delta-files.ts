@@ -1,9 +1,17 @@
-import { createReadStream } from "node:fs";
-import { access, mkdir, open, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { assert, type Bytes, type DeltaDigest, DIGEST_PATTERN, Fault, GIB, KIB, MIB } from "#kernel";
-import type { RandomSecret } from "../keys/index.ts";
-import { StagedFile } from "./staged-file.ts";
+import { createHash } from "node:crypto";
+import type { BlobStore, IncomingBlob } from "#blobs";
+import {
+  assert,
+  type BaseDigest,
+  type Bytes,
+  type DeltaDigest,
+  DIGEST_PATTERN,
+  deltaDigest,
+  Fault,
+  GIB,
+  KIB,
+  type TenantId,
+} from "#kernel";
 
 /** The two files of a delta, by the part of the upload they come in. */
 export const FILE_NAMES = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
@@ -20,104 +28,95 @@ export type DeltaFileLimits = Readonly<Record<DeltaFile, Bytes>>;
 /** A configuration is a page of JSON. Rank 512 on all linears of an 8 B model, in float32, is 1.3 GiB. */
 export const DELTA_FILE_LIMITS: DeltaFileLimits = { config: 256 * KIB, weights: 2 * GIB };
 
-/** Well below the wire's 4 MiB, large enough that the cost per piece does not count. */
-const DOWNLOAD_PIECE_BYTES: Bytes = MIB;
-const INCOMING = "incoming";
+/** What a delta's digest is made of, besides its files. */
+export interface StoredDelta {
+  readonly digest: DeltaDigest;
+  readonly tenantId: TenantId;
+  readonly baseDigest: BaseDigest;
+}
 
-/** Both files of an upload, complete on disk and hashed, but not yet anybody's. Dispose it to drop what was not kept. */
+/** Both files of an upload, complete and hashed, but not yet anybody's. Dispose it to drop what was not kept. */
 export interface StagedDelta extends AsyncDisposable {
   /** Hex. */
   readonly configSha256: string;
   readonly weightsSha256: string;
   readonly sizeBytes: Bytes;
-  /** Makes it the content of `digest`; content that is there already stays. */
+  /** Makes it the content of `digest`. What is there already is the same, or was left half by a crash. */
   keep(digest: DeltaDigest): Promise<void>;
 }
 
-/** The deltas' files as they were uploaded, `<directory>/<digest>/…`, written once and never changed. */
+/** The deltas' files as they were uploaded, `deltas/<digest>/…`, written once and never changed: the name says the content. */
 export interface DeltaFiles {
   /** Takes an upload in. On any failure nothing of it stays. @throws Fault message_too_large or file_missing, naming the file */
   receive(pieces: AsyncIterable<DeltaPiece>): Promise<StagedDelta>;
   has(digest: DeltaDigest): Promise<boolean>;
-  /** Both files in pieces of at most 1 MiB. @throws Fault resource_unknown */
-  read(digest: DeltaDigest, signal: AbortSignal): AsyncIterable<DeltaPiece>;
+  /** Both files in pieces. @throws Fault resource_unknown; checksum_mismatch before the last piece of what is not what the digest says */
+  read(delta: StoredDelta, signal: AbortSignal): AsyncGenerator<DeltaPiece>;
   /** Idempotent. */
   remove(digest: DeltaDigest): Promise<void>;
 }
 
-/** Opens the folder, and clears away uploads that a crash left unfinished. */
-export async function openDeltaFiles(
-  deps: { readonly randomSecret: RandomSecret },
-  options: { readonly directory: string; readonly limits?: DeltaFileLimits },
-): Promise<DeltaFiles> {
-  const { directory } = options;
-  const limits = options.limits ?? DELTA_FILE_LIMITS;
-  await rm(join(directory, INCOMING), { recursive: true, force: true });
-  await mkdir(join(directory, INCOMING), { recursive: true });
-
-  const folderOf = (digest: DeltaDigest) => {
-    assert(DIGEST_PATTERN.test(digest), "a digest is 64 hexadecimal digits, or it would be a path of somebody's choice");
-    return join(directory, digest);
-  };
-  const has = (digest: DeltaDigest) =>
-    access(folderOf(digest)).then(
-      () => true,
-      () => false, // Not there, or not ours to read: either way we do not have it.
-    );
-
+export function createDeltaFiles(blobs: BlobStore, limits: DeltaFileLimits = DELTA_FILE_LIMITS): DeltaFiles {
   return {
-    has,
-    async receive(pieces) {
-      const incoming = join(directory, INCOMING, deps.randomSecret(16).toString("hex"));
-      await mkdir(incoming);
-      try {
-        return await stage(incoming, limits, pieces, async (digest) => {
-          if (await has(digest)) return;
-          await rename(incoming, folderOf(digest));
-          await syncFolder(directory);
-        });
-      } catch (error) {
-        await rm(incoming, { recursive: true, force: true });
-        throw error;
-      }
-    },
-    async *read(digest, signal) {
-      if (!(await has(digest))) throw new Fault("resource_unknown", `the delta ${digest} is not here`, { detail: { resource: digest } });
-      for (const file of ["config", "weights"] as const) {
-        const path = join(folderOf(digest), FILE_NAMES[file]);
-        for await (const bytes of createReadStream(path, { highWaterMark: DOWNLOAD_PIECE_BYTES, signal })) yield { file, bytes };
-      }
-    },
+    has: async (digest) => (await blobs.find(nameOf(digest, "config"))) !== undefined,
+    receive: (pieces) => stage(blobs, limits, pieces),
+    read: (delta, signal) => read(blobs, delta, signal),
     async remove(digest) {
-      await rm(folderOf(digest), { recursive: true, force: true });
+      // In the other order of keeping: what has no configuration is not there.
+      await blobs.remove(nameOf(digest, "config"));
+      await blobs.remove(nameOf(digest, "weights"));
     },
   };
 }
 
-async function stage(
-  incoming: string,
-  limits: DeltaFileLimits,
-  pieces: AsyncIterable<DeltaPiece>,
-  keep: (digest: DeltaDigest) => Promise<void>,
-): Promise<StagedDelta> {
-  await using config = await StagedFile.create(join(incoming, FILE_NAMES.config), limits.config);
-  await using weights = await StagedFile.create(join(incoming, FILE_NAMES.weights), limits.weights);
-  const files = { config, weights };
+async function stage(blobs: BlobStore, limits: DeltaFileLimits, pieces: AsyncIterable<DeltaPiece>): Promise<StagedDelta> {
+  await using staging = new AsyncDisposableStack();
+  const receive = async (file: DeltaFile) => staging.use(await blobs.receive(FILE_NAMES[file], limits[file]));
+  const files: Record<DeltaFile, IncomingBlob> = { config: await receive("config"), weights: await receive("weights") };
   for await (const { file, bytes } of pieces) await files[file].append(bytes);
+  const { config, weights } = files;
   const configSha256 = await config.finish();
   const weightsSha256 = await weights.finish();
-  await syncFolder(incoming);
+  const staged = staging.move();
   return {
-    configSha256,
-    weightsSha256,
-    sizeBytes: config.sizeBytes + weights.sizeBytes,
-    keep,
-    [Symbol.asyncDispose]: () => rm(incoming, { recursive: true, force: true }),
+    ...{ configSha256, weightsSha256, sizeBytes: config.sizeBytes + weights.sizeBytes },
+    async keep(digest) {
+      // The configuration last: with it, all is there.
+      await weights.keep(nameOf(digest, "weights"));
+      await config.keep(nameOf(digest, "config"));
+    },
+    [Symbol.asyncDispose]: () => staged.disposeAsync(),
   };
 }
 
-/** Makes the names in a folder durable, not only the files. */
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, "r");
-  await folder.sync();
+/** One piece behind, so that nobody ever has the whole of what is not what its digest says. */
+async function* read(blobs: BlobStore, { digest, tenantId, baseDigest }: StoredDelta, signal: AbortSignal): AsyncGenerator<DeltaPiece> {
+  const hashes = { config: createHash("sha256"), weights: createHash("sha256") };
+  let last: DeltaPiece | undefined;
+  for (const file of ["config", "weights"] as const) {
+    for await (const bytes of readFile(blobs, digest, file, signal)) {
+      if (last) yield last;
+      last = { file, bytes };
+      hashes[file].update(bytes);
+    }
+  }
+  const [configSha256, weightsSha256] = [hashes.config.digest("hex"), hashes.weights.digest("hex")];
+  if (deltaDigest({ tenantId, baseDigest, configSha256, weightsSha256 }) !== digest) {
+    throw new Fault("checksum_mismatch", `the files of the delta ${digest} are not what was uploaded`, { detail: { resource: digest } });
+  }
+  if (last) yield last;
+}
+
+async function* readFile(blobs: BlobStore, digest: DeltaDigest, file: DeltaFile, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    yield* blobs.read(nameOf(digest, file), undefined, signal); // Checked as a whole, by the delta's digest.
+  } catch (error) {
+    if (!(error instanceof Fault && error.reason === "resource_unknown")) throw error;
+    throw new Fault("resource_unknown", `the delta ${digest} is not here`, { detail: { resource: digest } });
+  }
+}
+
+function nameOf(digest: DeltaDigest, file: DeltaFile): string {
+  assert(DIGEST_PATTERN.test(digest), "a digest is 64 hexadecimal digits, or it would be a name of somebody's choice");
+  return `deltas/${digest}/${FILE_NAMES[file]}`;
 }

@@ -1,2 +1,2 @@
-export { DELTA_FILE_LIMITS, type DeltaFileLimits, type DeltaFiles, type DeltaPiece, openDeltaFiles } from "./delta-files.ts";
-export { StagedFile } from "./staged-file.ts";
+export { BLOB_COLLECTION, type BlobCollectionOptions, collectBlobs, startBlobCollection } from "./blob-collection.ts";
+export { createDeltaFiles, DELTA_FILE_LIMITS, type DeltaFileLimits, type DeltaFiles, type DeltaPiece } from "./delta-files.ts";

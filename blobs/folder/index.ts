@@ -1,0 +1,1 @@
+export { type FolderStoreDeps, openFolderStore } from "./folder-store.ts";
