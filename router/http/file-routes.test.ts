@@ -114,7 +114,7 @@ describe("the official client", () => {
   test("is told when stored bytes are not what was stored: the answer breaks off", async () => {
     door = await openScriptedDoor(SILENT);
     const { id } = await upload(randomBytes(1_000_000));
-    const path = join(door.filesDirectory, "acme", id);
+    const path = join(door.filesDirectory, "files", "acme", id);
     const bytes = readFileSync(path);
     bytes[500_000]! ^= 1;
     writeFileSync(path, bytes);

@@ -33,14 +33,14 @@ export function addFileRoutes(server: FastifyInstance, deps: Deps): void {
   server.register(async (scope) => {
     await scope.register(multipart);
     scope.post("/v1/files", async (request, reply) => {
-      if (request.isMultipart()) return shape(await receiveForm(files, request));
+      if (request.isMultipart()) return fileShape(await receiveForm(files, request));
       const { status, headers, body } = refusalToHttp({ kind: "content_type", message: "a file is sent as multipart/form-data" });
       return reply.status(status).headers(headers).send(body);
     });
   });
 
   server.get("/v1/files", async (request) => list(files.list(request.principal), request.query));
-  server.get<Named>("/v1/files/:id", async (request) => shape(files.get(request.principal, request.params.id)));
+  server.get<Named>("/v1/files/:id", async (request) => fileShape(files.get(request.principal, request.params.id)));
   server.delete<Named>("/v1/files/:id", async (request) => {
     await files.remove(request.principal, request.params.id);
     return { id: request.params.id, object: "file", deleted: true };
@@ -66,14 +66,15 @@ function list(all: readonly FileRecord[], query: unknown) {
   const page = ordered.slice(begin, begin + limit);
   return {
     object: "list",
-    data: page.map(shape),
+    data: page.map(fileShape),
     first_id: page[0]?.id ?? null,
     last_id: page.at(-1)?.id ?? null,
     has_more: begin + limit < ordered.length,
   };
 }
 
-function shape(file: FileRecord) {
+/** OpenAI's `file` object. */
+export function fileShape(file: FileRecord) {
   return {
     id: file.id,
     object: "file",

@@ -29,9 +29,10 @@ export function jobShape(view: CatalogView, job: JobRecord) {
     seed: job.seed,
     metadata: job.metadata,
     user_provided_suffix: job.suffix,
-    // Not OpenAI's: why the hyper-parameters are what they are.
+    // Not OpenAI's: why the hyper-parameters are what they are, and how far it has come.
     reasons: job.reasons,
     auto: job.auto,
+    ...{ steps_done: job.stepsDone, steps_total: job.stepsTotal },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { asRequestId, type Clock, Fault, type Millis, SECOND, toFault } from "#kernel";
+import { asRequestId, type Clock, Fault, type Millis, parseTraceparent, SECOND, toFault } from "#kernel";
 import type { GenerateResponse } from "#proto";
 import type { Admitted, InferenceCore } from "../contract.ts";
 import type { BatchPiece } from "./batch.ts";
@@ -34,6 +34,7 @@ export function addInferenceRoute<Body extends StreamingBody>(server: FastifyIns
       requestId: asRequestId(request.id),
       idempotencyKey: String(request.headers["idempotency-key"] ?? ""),
       deadlineAt: deadlineOf(request, deps.clock),
+      trace: parseTraceparent(request.headers["traceparent"]),
       signal,
       onAdmitted({ meters }: Admitted) {
         if (!reply.sent) reply.headers(rateLimitHeaders(meters));

@@ -1,4 +1,4 @@
-import { Fault, type Millis, type RequestId, sha256Hex, toFault } from "#kernel";
+import { Fault, type Millis, type RequestId, sha256Hex, type TraceContext, toFault } from "#kernel";
 import { FinishReason, type GenerateResponse } from "#proto";
 import type { Admitted, InferenceCore, Principal } from "../contract.ts";
 import { partOf } from "../request-id.ts";
@@ -12,6 +12,8 @@ export interface Asking {
   /** The client's, empty for none. */
   readonly idempotencyKey: string;
   readonly deadlineAt: Millis | undefined;
+  /** The client's own span. */
+  readonly trace: TraceContext | undefined;
   readonly signal: AbortSignal;
   readonly onAdmitted: (admitted: Admitted) => void;
   /** What the client calls the prompt of a question. */
@@ -34,18 +36,18 @@ async function* askOne(
   core: InferenceCore,
   questions: readonly Question[],
   index: number,
-  { principal, requestId, idempotencyKey, deadlineAt, signal, onAdmitted, promptField }: Asking,
+  { principal, requestId, idempotencyKey, deadlineAt, trace, signal, onAdmitted, promptField }: Asking,
 ): AsyncGenerator<GenerateResponse> {
   const question = questions[index]!;
   const id = questions.length === 1 ? requestId : partOf(requestId, index);
   try {
     if (question.kind === "score") {
       const { request } = question;
-      const scored = await core.score(principal, request, signal, onAdmitted, id, deadlineAt);
+      const scored = await core.score(principal, request, signal, onAdmitted, id, deadlineAt, trace);
       yield { ...SCORED, requestId: scored.requestId, model: request.model, usage: scored.usage, prompt: scored.tokens };
     } else {
       const request = { ...question.request, idempotencyKey: keyOf(idempotencyKey, index) };
-      yield* core.generate(principal, request, signal, onAdmitted, id, deadlineAt);
+      yield* core.generate(principal, request, signal, onAdmitted, id, deadlineAt, trace);
     }
   } catch (error) {
     signal.throwIfAborted();

@@ -2,10 +2,14 @@ import { Fault } from "#kernel";
 import type { Principal } from "../contract.ts";
 
 /**
- * Who may ask for what: `infer` and `train` are scopes of a tenant's key (an operator's key has all), `public` needs no
- * key. A route that is not named here is refused when the server starts, and a test asks each of them with every kind of key.
+ * Who may ask for what: `infer` and `train` are scopes of a tenant's key (an operator's key has all), `key` is any key
+ * that is good, `operator` an operator's, `public` needs none. A route that is not named here is refused when the server
+ * starts, and a test asks each of them with every kind of key.
+ *
+ * Keys travel in a header that browsers never add by themselves, and nothing here reads a cookie: a page of somebody else
+ * can't make a visitor's browser ask anything in the visitor's name, so there is no token against forged requests.
  */
-export type RouteScope = "public" | "infer" | "train";
+export type RouteScope = "public" | "key" | "infer" | "train" | "operator";
 
 export interface HttpRoute {
   readonly method: "GET" | "POST" | "DELETE";
@@ -15,6 +19,10 @@ export interface HttpRoute {
 }
 
 export const HTTP_ROUTES = [
+  // The console: a page that knows nothing without a key.
+  { method: "GET", path: "/", scope: "public" },
+  { method: "GET", path: "/assets/:name", scope: "public" },
+
   { method: "GET", path: "/healthz", scope: "public" },
   { method: "GET", path: "/readyz", scope: "public" },
 
@@ -32,6 +40,7 @@ export const HTTP_ROUTES = [
   { method: "DELETE", path: "/v1/files/:id", scope: "train" },
   { method: "GET", path: "/v1/files/:id/content", scope: "train" },
 
+  { method: "POST", path: "/v1/fine_tuning/preparations", scope: "train" },
   { method: "POST", path: "/v1/fine_tuning/jobs", scope: "train" },
   { method: "GET", path: "/v1/fine_tuning/jobs", scope: "train" },
   { method: "GET", path: "/v1/fine_tuning/jobs/:id", scope: "train" },
@@ -43,6 +52,28 @@ export const HTTP_ROUTES = [
 
   { method: "GET", path: "/v1/organization/usage/completions", scope: "infer" },
   { method: "GET", path: "/v1/organization/costs", scope: "infer" },
+
+  // What OpenAI's surface does not tell, for the console: the same rules as the RPCs of the same name.
+  { method: "GET", path: "/v1/account", scope: "key" },
+  { method: "GET", path: "/v1/account/spending", scope: "infer" },
+  { method: "GET", path: "/v1/account/prices", scope: "infer" },
+  { method: "GET", path: "/v1/usage", scope: "infer" },
+  { method: "GET", path: "/v1/invoices/:month", scope: "infer" },
+  { method: "GET", path: "/v1/exports/:format", scope: "infer" },
+  { method: "POST", path: "/v1/deltas/:id/pin", scope: "train" },
+  { method: "POST", path: "/v1/deltas/:id/unpin", scope: "train" },
+
+  // All of an operator's routes lie under one path, so that a proxy in front of customers can leave them out.
+  { method: "GET", path: "/v1/admin/tenants", scope: "operator" },
+  { method: "GET", path: "/v1/admin/prices", scope: "operator" },
+  { method: "GET", path: "/v1/admin/revenue", scope: "operator" },
+  { method: "GET", path: "/v1/admin/cluster", scope: "operator" },
+  { method: "GET", path: "/v1/admin/nodes/:id/deltas", scope: "operator" },
+  { method: "POST", path: "/v1/admin/nodes/:id/drain", scope: "operator" },
+  { method: "POST", path: "/v1/admin/nodes/:id/undrain", scope: "operator" },
+  { method: "POST", path: "/v1/admin/nodes/:id/evict", scope: "operator" },
+  { method: "GET", path: "/v1/admin/deltas", scope: "operator" },
+  { method: "GET", path: "/v1/admin/deltas/:id", scope: "operator" },
 ] as const satisfies readonly HttpRoute[];
 
 /** The rule of a route as it was declared to the server; undefined for one without. */
@@ -57,8 +88,9 @@ export function methodsOf(path: string): readonly string[] {
 
 /** An operator's key has all scopes. @throws Fault scope_missing */
 export function checkScope(principal: Principal, scope: Exclude<RouteScope, "public">): void {
-  if (principal.scopes.has(scope) || principal.scopes.has("admin")) return;
-  throw new Fault("scope_missing", `the key may not do this: it needs the scope ${scope}`);
+  if (scope === "key" || principal.scopes.has("admin")) return;
+  const wanted = scope === "operator" ? "admin" : scope;
+  if (!principal.scopes.has(wanted)) throw new Fault("scope_missing", `the key may not do this: it needs the scope ${wanted}`);
 }
 
 function patternOf(path: string): RegExp {

@@ -4,18 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { pino } from "pino";
+import { openFolderStore } from "#blobs";
 import { type Clock, seededRandom, systemClock } from "#kernel";
 import { openEmbeddedStore } from "#state";
 import { startCatalog } from "../../catalog/index.ts";
 import { FILE_LIMITS, type FileLimits, startTenantFiles } from "../../files/index.ts";
-import type { FineTuning } from "../../fine-tuning/index.ts";
+import { type FineTuning, Preparations } from "../../fine-tuning/index.ts";
 import { createLedger } from "../../ledger/index.ts";
 import { priceLookup } from "../../prices/index.ts";
 import { startHttpServer } from "../http-server.ts";
+import type { OperationDeps } from "../operations/index.ts";
 import { type Script, scriptedCore } from "./scripted-core.ts";
 
 /** Nobody asks this door for jobs. */
 const NO_JOBS = {} as FineTuning;
+/** Nor for a base. */
+const NO_BASES = {} as ConstructorParameters<typeof Preparations>[0]["bases"];
+/** Nor for accounts and the cluster. */
+const NO_OPERATIONS = { catalog: {} } as OperationDeps;
 
 /** The HTTP door on a free port: what the core says is scripted, everything else is real. */
 export interface ScriptedDoor extends AsyncDisposable {
@@ -39,8 +45,9 @@ export async function openScriptedDoor(
   const randomSecret = (sizeBytes: number) => randomBytes(sizeBytes);
   const store = stack.use(await openEmbeddedStore(":memory:", { clock: systemClock }));
   const catalog = stack.use(await startCatalog({ records: store.records, clock, log }));
-  const filesDirectory = join(directory, "files");
-  const files = stack.use(await startTenantFiles({ catalog, clock, log, randomSecret }, { directory: filesDirectory, limits }));
+  const filesDirectory = join(directory, "blobs");
+  const blobs = await openFolderStore({ newName: () => randomSecret(8).toString("hex") }, filesDirectory);
+  const files = stack.use(await startTenantFiles({ blobs, catalog, clock, log, randomSecret }, { limits }));
   const prices = priceLookup(catalog.view, store.records);
   const ledger = createLedger({ journal: store.journal, clock, random: seededRandom(2), price: prices });
   const removed: string[] = [];
@@ -57,6 +64,8 @@ export async function openScriptedDoor(
     removeModel,
     view: catalog.view,
     fineTuning: NO_JOBS,
+    preparations: new Preparations({ files, bases: NO_BASES, clock, prepareData: undefined }),
+    operations: NO_OPERATIONS,
   };
   const server = stack.use(await startHttpServer(deps, { host: "127.0.0.1", port: 0 }));
   const parts = stack.move();

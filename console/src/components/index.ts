@@ -1,0 +1,12 @@
+export { Button } from "./button.tsx";
+export { CopyButton } from "./copy-button.tsx";
+export { Confirm, Dialog } from "./dialog.tsx";
+export { Checkbox, type Option, type OptionGroup, Select, TextArea, TextField } from "./fields.tsx";
+export { bytes, count, day, duration, moment, percent, shortCount, usd } from "./format.ts";
+export { Icon, type IconName } from "./icon.tsx";
+export { Page, Panel } from "./page.tsx";
+export { Slider } from "./slider.tsx";
+export { Badge, Meter, Stat, Stats } from "./stat.tsx";
+export { Empty, Failure, Loading, Notice, Remote } from "./states.tsx";
+export { type Column, Table } from "./table.tsx";
+export { Tabs } from "./tabs.tsx";

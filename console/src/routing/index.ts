@@ -1,0 +1,1 @@
+export { goTo, hrefTo, type Route, route } from "./route.ts";
