@@ -29,12 +29,23 @@ const READY_LINE = /^deltaplane ready http=(?<http>\S+) grpc=(?<grpc>\S+) metric
 /** A drain takes as long as the longest request; nothing runs any more when a bench stops its cluster. */
 const STOP_MS_MAX = 30_000;
 
+export interface BenchClusterOptions {
+  readonly baseDirectory: string;
+  /** Of each node's engine. */
+  readonly threads: number;
+  /** Node agents. Default 1. */
+  readonly nodes?: number;
+  /** For all of its parts, beside what this process has. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Starts `deltaplane up` on free ports and resolves when it is ready. */
-export async function startBenchCluster(options: { readonly baseDirectory: string; readonly threads: number }): Promise<BenchCluster> {
+export async function startBenchCluster(options: BenchClusterOptions): Promise<BenchCluster> {
   const home = await mkdtemp(join(tmpdir(), "deltaplane-bench-"));
-  const environment = { ...process.env, DELTAPLANE_HOME: home, DELTAPLANE_LOG: "warn", NO_COLOR: "1" };
+  const environment = { ...process.env, ...options.environment, DELTAPLANE_HOME: home, DELTAPLANE_LOG: "warn", NO_COLOR: "1" };
   const ports = ["--port", "0", "--grpc-port", "0", "--admin-port", "0", "--metrics-port", "0"];
-  const args = ["up", "--base", options.baseDirectory, "--nodes", "1", "--threads", String(options.threads), "--no-demo", ...ports];
+  const machines = ["--nodes", String(options.nodes ?? 1), "--threads", String(options.threads)];
+  const args = ["up", "--base", options.baseDirectory, "--no-demo", ...ports, ...machines];
   const child = spawn(process.execPath, [MAIN, ...args], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
   const stop = async () => {
     await stopChild(child);

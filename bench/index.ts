@@ -8,7 +8,7 @@ import { benchTrain } from "./train.ts";
 
 export { recordReport } from "./recorder.ts";
 export { type Bench, type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
-export { formatReport, printReport } from "./table.ts";
+export { formatReport, formatTable, printReport } from "./table.ts";
 
 /** `deltaplane bench NAME`. The names and the keys of each summary are promised in the interfaces. */
 export const benches: Readonly<Record<string, Bench>> = {

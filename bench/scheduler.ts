@@ -1,5 +1,5 @@
-import { asBaseDigest, asDeltaDigest, asNodeId, asTenantId, type BaseLoad, MIB, type NodeView, type Residency, type Tier } from "#kernel";
-import { ClusterIndex, DemandBook, HomeRing, NodePick, type NodeTiming, Placement } from "#scheduler";
+import { asBaseDigest, asDeltaDigest, asNodeId, asTenantId, type BaseLoad, type BaseTiming, MIB, type NodeView, type Residency, type Tier } from "#kernel";
+import { ClusterIndex, DemandBook, HomeRing, NodePick, Placement } from "#scheduler";
 import { type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
 import { quantile } from "./statistics.ts";
 
@@ -25,6 +25,7 @@ const WARM_UP_PICKS = 5_000;
 const SLOTS = 64;
 const RAM_DELTAS = 128;
 const SIZE_BYTES = 32 * MIB;
+const RANK = 16;
 const MOVES_MAX = 1_000;
 
 /** What decisions cost: a pick per request, and a placement round per few seconds, as the cluster grows. */
@@ -71,23 +72,23 @@ const IDLE: BaseLoad = {
   ...{ contextTokensMax: 2048, rankMax: 64, rowsRunning: 0, rowsMax: 32, queueDepth: 0, queueDepthMax: 256 },
   ...{ slotsUsed: SLOTS, slotsMax: SLOTS, kvTokensUsed: 0, kvTokensMax: 65_536, tokensPerSecond: 0 },
 };
-const TIMING: NodeTiming = {
-  ...{ stepMs: 40, meanRowMs: 2000, promptTokenMs: 0.7 },
-  loadMs: (from) => (from === "ram" ? 10 : from === "disk" ? 50 : 300),
+const TIMING: BaseTiming = {
+  ...{ stepMs: 40, rowMs: 1, meanRowMs: 2000, promptTokenMs: 0.7, promptTokensWaiting: 0, starvedLoads: 0, slotsInUse: SLOTS / 5 },
+  ...{ slotLoadMs: 10, ramLoadMs: 40, diskLoadMs: 250, tokensPerSecondMax: 1000 },
 };
 
 function measurePicks({ nodes, deltas }: Size, picks: number): readonly number[] {
   const draw = generator();
-  const index = new ClusterIndex({ baseDigest: BASE, timing: () => TIMING, targets: () => [] });
+  const index = new ClusterIndex({ baseDigest: BASE });
   const digests = Array.from({ length: deltas }, (_, delta) => asDeltaDigest(`delta-${delta}`));
-  for (const digest of digests) index.numberOf(digest, SIZE_BYTES);
+  for (const digest of digests) index.numberOf(digest, RANK);
   for (let node = 0; node < nodes; node++) index.setNode(createNode(node, digests, draw));
   const pick = new NodePick(index);
   const us: number[] = [];
   for (let number = 0; number < picks + WARM_UP_PICKS; number++) {
     const digest = digests[popular(deltas, draw())]!;
     const startedMs = performance.now();
-    const delta = index.numberOf(digest, SIZE_BYTES);
+    const delta = index.numberOf(digest, RANK);
     const node = pick.pick({ delta, deltaHash: index.hashOf(delta), promptTokens: 100, patienceMs: 1000 });
     const tookUs = 1000 * (performance.now() - startedMs);
     if (node === undefined) throw new Error("bench scheduler: nobody was picked");
@@ -100,14 +101,14 @@ function createNode(node: number, digests: readonly ReturnType<typeof asDeltaDig
   const residencies = Array.from({ length: SLOTS + RAM_DELTAS }, (_, place): [(typeof digests)[number], Residency] => {
     const tier: Tier = place < SLOTS ? "slot" : "ram";
     const references = draw() < 0.2 ? 1 : 0;
-    const what = { tier, state: "ready", tenantId: asTenantId("acme"), baseDigest: BASE, rank: 16 } as const;
+    const what = { tier, state: "ready", tenantId: asTenantId("acme"), baseDigest: BASE, rank: RANK } as const;
     return [digests[popular(digests.length, draw())]!, { ...what, sizeBytes: SIZE_BYTES, references, pinned: false }];
   });
   return {
     id: asNodeId(`node-${node}`),
     address: `node-${node}:7000`,
     ...{ state: "ready", epoch: "1", reportedAt: 0 },
-    bases: new Map([[BASE, { ...IDLE, rowsRunning: Math.floor(draw() * 32), queueDepth: draw() < 0.2 ? 8 : 0 }]]),
+    bases: new Map([[BASE, { ...IDLE, rowsRunning: Math.floor(draw() * 32), queueDepth: draw() < 0.2 ? 8 : 0, timing: TIMING }]]),
     deltas: new Map(residencies),
   };
 }

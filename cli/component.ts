@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { type Logger, pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { z } from "zod";
-import { type Clock, Fault, type Random, systemClock, systemRandom } from "#kernel";
+import { type Clock, Fault, type Random, systemClock, systemRandom, type Tracer } from "#kernel";
 import { EXIT } from "./exit-code.ts";
 
 /** What every part of a cluster is built from. Made here, in the composition root, and handed down. */
@@ -15,6 +15,8 @@ export interface ComponentDeps {
   readonly randomSecret: (sizeBytes: number) => Buffer;
   readonly log: Logger;
   readonly registry: Registry;
+  /** Default: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 export function createDeps(name: string): ComponentDeps {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { Fault, systemClock } from "#kernel";
-import { type GrpcChannel, openChannel } from "#proto";
+import { type GrpcChannel, openChannel, readRoots } from "#proto";
 import { openHome } from "./cluster/home.ts";
 import type { OutputFormat } from "./output.ts";
 
@@ -23,9 +23,13 @@ const Globals = z.object({
   adminServer: z.string().optional(),
   key: z.string().optional(),
   context: z.string().optional(),
+  tlsCa: z.string().optional(),
   output: z.enum(["table", "json"]),
 });
-const Contexts = z.record(z.string(), z.object({ server: z.string(), adminServer: z.string().optional(), key: z.string().optional() }));
+const Contexts = z.record(
+  z.string(),
+  z.object({ server: z.string(), adminServer: z.string().optional(), key: z.string().optional(), tlsCa: z.string().optional() }),
+);
 
 export function outputOf(command: Command): OutputFormat {
   return Globals.parse(command.optsWithGlobals()).output;
@@ -49,8 +53,9 @@ export function connect(command: Command): Connection {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Fault("client_gone", "interrupted"));
   process.once("SIGINT", interrupt);
-  const channel = lazyChannel(address, credential, "server");
-  const adminChannel = lazyChannel(adminAddress, credential, "admin-server");
+  const caFile = globals.tlsCa ?? context?.tlsCa;
+  const channel = lazyChannel(address, { credential, caFile }, "server");
+  const adminChannel = lazyChannel(adminAddress, { credential, caFile }, "admin-server");
   return {
     get channel() {
       return channel.open();
@@ -67,12 +72,22 @@ export function connect(command: Command): Connection {
   };
 }
 
-function lazyChannel(address: string | undefined, credential: string | undefined, flag: string) {
+interface ChannelCredentials {
+  readonly credential: string | undefined;
+  /** Whose signature is trusted; the system's roots when absent. */
+  readonly caFile: string | undefined;
+}
+
+/** In the clear, unless a CA or `https://` before the address says otherwise. */
+function lazyChannel(address: string | undefined, { credential, caFile }: ChannelCredentials, flag: string) {
   let opened: GrpcChannel | undefined;
   return {
     open(): GrpcChannel {
       if (address === undefined) throw new Fault("parameter_invalid", `name the address with --${flag}`, { detail: { field: flag } });
-      opened ??= openChannel({ address, clock: systemClock, ...(credential === undefined ? {} : { credential }) });
+      const secure = caFile !== undefined || address.startsWith("https://");
+      const tls = secure && { tls: { kind: "roots", ...(caFile !== undefined && { roots: readRoots(caFile) }) } as const };
+      const plain = address.replace(/^https:\/\//, "");
+      opened ??= openChannel({ address: plain, clock: systemClock, ...(credential !== undefined && { credential }), ...tls });
       return opened;
     },
     close: async () => opened?.[Symbol.asyncDispose](),
@@ -95,7 +110,9 @@ function readContext(name: string): z.infer<typeof Contexts>[string] {
   }
   const contexts = Contexts.safeParse(parseJson(text));
   if (!contexts.success)
-    throw new Fault("file_malformed", `${file} is not {"<name>": {"server": …, "adminServer": …, "key": …}}`, { detail: { file } });
+    throw new Fault("file_malformed", `${file} is not {"<name>": {"server": …, "adminServer": …, "key": …, "tlsCa": …}}`, {
+      detail: { file },
+    });
   const context = contexts.data[name];
   if (!context) throw new Fault("resource_unknown", `no context ${name} in ${file}`, { detail: { resource: name } });
   return context;

@@ -7,7 +7,7 @@ import { addCostsCommand } from "./commands/costs.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addDeltasCommand } from "./commands/deltas.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
-import { addDrainCommand } from "./commands/drain.ts";
+import { addDrainCommand, addUndrainCommand } from "./commands/drain.ts";
 import { addFtCommand } from "./commands/ft.ts";
 import { addInvoiceCommand } from "./commands/invoice.ts";
 import { addKeysCommand } from "./commands/keys.ts";
@@ -21,6 +21,7 @@ import { addSchedulerCommand } from "./commands/scheduler.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import { addTenantsCommand } from "./commands/tenants.ts";
+import { addTopCommand } from "./commands/top.ts";
 import { addTrainerCommand } from "./commands/trainer.ts";
 import { addUpCommand } from "./commands/up.ts";
 import { addUsageCommand } from "./commands/usage.ts";
@@ -35,6 +36,7 @@ export function createProgram(): Command {
     .addOption(new Option("--server <host:port>", "the router's gRPC address").env("DELTAPLANE_SERVER"))
     .addOption(new Option("--admin-server <host:port>", "its address for operators").env("DELTAPLANE_ADMIN_SERVER"))
     .addOption(new Option("--key <key>", "API key (better: set DELTAPLANE_KEY)").env("DELTAPLANE_KEY"))
+    .addOption(new Option("--tls-ca <file>", "speak TLS to it, and trust what this CA has signed").env("DELTAPLANE_CA"))
     .addOption(new Option("--context <name>", "a named server and key from contexts.json").env("DELTAPLANE_CONTEXT"))
     .addOption(new Option("-o, --output <format>", "how to print data").choices(["table", "json"]).default("table"))
     .showSuggestionAfterError()
@@ -68,6 +70,8 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrup
     addPsCommand,
     addStatusCommand,
     addDrainCommand,
+    addUndrainCommand,
+    addTopCommand,
     addUsageCommand,
     addCostsCommand,
     addInvoiceCommand,

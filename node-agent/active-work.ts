@@ -4,11 +4,12 @@ import { Fault } from "#kernel";
 export class ActiveWork {
   #running = 0;
   #draining = false;
-  readonly #onDrain: () => void;
-  readonly #idle = Promise.withResolvers<void>();
+  #stopping = false;
+  readonly #onChange: () => void;
+  #idle = Promise.withResolvers<void>();
 
-  constructor(onDrain: () => void) {
-    this.#onDrain = onDrain;
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
   }
 
   get draining(): boolean {
@@ -29,9 +30,26 @@ export class ActiveWork {
   drain(): Promise<void> {
     if (!this.#draining) {
       this.#draining = true;
-      this.#onDrain();
+      this.#onChange();
     }
     if (this.#running === 0) this.#idle.resolve();
     return this.#idle.promise;
+  }
+
+  /** A drain without return. */
+  stop(): Promise<void> {
+    this.#stopping = true;
+    return this.drain();
+  }
+
+  /** Takes new work again; whoever waits for the end of a drain is told that there is none. @throws Fault shutting_down */
+  resume(): void {
+    if (this.#stopping) throw new Fault("shutting_down", "the node is shutting down");
+    if (!this.#draining) return;
+    this.#draining = false;
+    this.#idle.promise.catch(() => undefined); // Nobody may be waiting.
+    this.#idle.reject(new Fault("version_conflict", "the node was taken back into service"));
+    this.#idle = Promise.withResolvers();
+    this.#onChange();
   }
 }

@@ -1,11 +1,14 @@
-import { type BaseLoad, type Clock, Fault, type Log, sha256Hex } from "#kernel";
+import { type BaseLoad, type BaseTiming, type Clock, Fault, type Log, type Millis, sha256Hex, type Tier } from "#kernel";
 import { type BaseInfo, type DeltaReference, openCheckpoint, openTextCodec, RANK_MAX, type TextCodec } from "#model";
+import { BaseWork } from "./base-work.ts";
 import type { ChangeBell } from "./change-bell.ts";
 import type { Arrival, DeltaCache, DeltaSlots } from "./delta-cache/index.ts";
+import type { DeltaDemand } from "./delta-demand.ts";
 import type { Engine, EngineLoad, Slot } from "./engine/contract.ts";
 import type { RunnerLimits } from "./engine/runner/contract.ts";
 import { type GenerationDefaults, readGenerationDefaults } from "./generation/generation-defaults.ts";
 import { RateMeter } from "./rate-meter.ts";
+import { StepSpeed } from "./step-speed.ts";
 import { SupervisedEngine } from "./supervised-engine.ts";
 
 /** The right to run sequences on a base's engine, with a delta or without. Hold it while they run. */
@@ -27,6 +30,7 @@ export interface BaseHostDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly deltas: DeltaCache;
+  readonly demand: DeltaDemand;
   readonly startEngine: EngineFactory;
   /** Rings when the engine is lost and when it is back. */
   readonly changes: ChangeBell;
@@ -34,8 +38,10 @@ export interface BaseHostDeps {
 
 export interface BaseHostOptions {
   readonly name: string;
-  /** A Hugging Face folder. */
+  /** Where it comes from, as everybody names it: a folder, or a URL. */
   readonly directory: string;
+  /** A Hugging Face folder on this machine. Default: `directory`. */
+  readonly folder?: string;
   /** How much an engine for this base may hold. */
   readonly limits: (base: BaseInfo) => RunnerLimits;
   /** Of the engine; part of the fingerprint. */
@@ -54,6 +60,9 @@ export class BaseHost implements AsyncDisposable {
   readonly #supervised: SupervisedEngine<DeltaSlots>;
   readonly #limits: RunnerLimits;
   readonly #rate: RateMeter;
+  readonly #speed: StepSpeed;
+  readonly #loadMs: (tier: Tier) => Millis;
+  readonly work: BaseWork;
   #uses = 0;
 
   private constructor(
@@ -64,7 +73,7 @@ export class BaseHost implements AsyncDisposable {
       readonly limits: RunnerLimits;
       readonly supervised: SupervisedEngine<DeltaSlots>;
     },
-    clock: Clock,
+    { clock, demand, deltas }: Pick<BaseHostDeps, "clock" | "demand" | "deltas">,
     options: BaseHostOptions,
   ) {
     this.info = parts.info;
@@ -75,11 +84,15 @@ export class BaseHost implements AsyncDisposable {
     this.#limits = parts.limits;
     this.#engineVersion = options.engineVersion;
     this.#rate = new RateMeter(clock);
+    this.#speed = new StepSpeed(clock);
+    this.#loadMs = (tier) => deltas.loadTimes.meanMs(tier);
+    this.work = new BaseWork(clock, demand);
   }
 
   /** Reads the base's folder and starts its engine. @throws Faults of the folder's files; engine_lost. */
   static async start(deps: BaseHostDeps, options: BaseHostOptions): Promise<BaseHost> {
-    const { directory, name } = options;
+    const { name } = options;
+    const directory = options.folder ?? options.directory;
     const { info } = await openCheckpoint(directory, { name });
     const codec = await openTextCodec(directory, info);
     const defaults = await readGenerationDefaults(directory);
@@ -95,7 +108,7 @@ export class BaseHost implements AsyncDisposable {
         deps.changes.ring();
       },
     });
-    return new BaseHost({ info, codec, defaults, limits, supervised }, deps.clock, options);
+    return new BaseHost({ info, codec, defaults, limits, supervised }, deps, options);
   }
 
   /**
@@ -117,13 +130,18 @@ export class BaseHost implements AsyncDisposable {
     };
   }
 
+  /** Brings a delta into a slot, ahead of who will ask for it. @throws as {@link use} */
+  async load(delta: DeltaReference, signal: AbortSignal): Promise<void> {
+    (await this.use(delta, signal)).release();
+  }
+
   /** What the engine says of itself; undefined while there is none. */
   get engineLoad(): EngineLoad | undefined {
     return this.#supervised.life?.engine.load();
   }
 
-  /** How busy this base is. Without an engine it has room for nothing. */
-  load(): BaseLoad {
+  /** How busy this base is, and how fast. Without an engine it has room for nothing. */
+  report(): BaseLoad {
     const { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType } = this.info;
     const description = { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType, directory: this.directory };
     const rankMax = Math.min(RANK_MAX, this.#limits.tableRanksMax);
@@ -132,7 +150,17 @@ export class BaseHost implements AsyncDisposable {
     const { rowsRunning, rowsMax, queueDepth, queueDepthMax, slotsUsed, slotsMax, kvTokensUsed, kvTokensMax } = engine;
     const tokensPerSecond = this.#rate.rate(engine.promptTokens + engine.completionTokens);
     const counts = { rowsRunning, rowsMax, queueDepth, queueDepthMax, slotsUsed, slotsMax, kvTokensUsed, kvTokensMax };
-    return { ...description, rankMax, ...counts, tokensPerSecond };
+    return { ...description, rankMax, ...counts, tokensPerSecond, timing: this.#timing(engine) };
+  }
+
+  #timing(engine: EngineLoad): BaseTiming | undefined {
+    this.#speed.look(engine);
+    const costs = this.#speed.costs(engine.rowsMax);
+    if (!costs) return undefined;
+    const { starved, held } = this.#supervised.life?.belongings.status ?? { starved: 0, held: 0 };
+    const { promptTokensWaiting, meanRowMs } = this.work;
+    const loads = { slotLoadMs: this.#loadMs("slot"), ramLoadMs: this.#loadMs("ram"), diskLoadMs: this.#loadMs("disk") };
+    return { ...costs, ...loads, meanRowMs, promptTokensWaiting, starvedLoads: starved, slotsInUse: held };
   }
 
   /** Changes when the weights or the engine change. */

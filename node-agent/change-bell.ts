@@ -2,8 +2,10 @@
 export class ChangeBell {
   readonly #listeners = new Set<() => void>();
 
-  listen(listener: () => void): void {
+  /** Returns what ends it. */
+  listen(listener: () => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   ring(): void {

@@ -5,7 +5,7 @@ import { BillingServiceService, claimToMessage, type GrpcChannel } from "#proto"
 const SUBMIT_MS_MAX: Millis = 8 * SECOND;
 
 /** Hands claims to the first router that takes them: all routers write to one ledger, and it merges. */
-export function createClaimDelivery(routers: readonly GrpcChannel[]): (claims: readonly Claim[], signal: AbortSignal) => Promise<void> {
+export function createClaimDelivery(routers: Iterable<GrpcChannel>): (claims: readonly Claim[], signal: AbortSignal) => Promise<void> {
   return async (claims, signal) => {
     const request = { claims: claims.map(claimToMessage) };
     let failure: Fault = new Fault("store_unreachable", "this node knows no router to send its claims to");

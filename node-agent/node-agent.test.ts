@@ -6,7 +6,7 @@ import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Fault, seededRandom, systemClock } from "#kernel";
 import type { BaseInfo, DeltaReference } from "#model";
-import { type GrpcChannel, NodeServiceService, NodeState, openChannel, Tier } from "#proto";
+import { AttachRequest, DetachRequest, DrainRequest, type GrpcChannel, NodeServiceService, NodeState, openChannel, Tier } from "#proto";
 import { type NodeAgentOptions, type RunningNodeAgent, startNodeAgent } from "./node-agent.ts";
 import { type FakeCluster, startFakeCluster } from "./testing/fake-cluster.ts";
 import { FakeEngine } from "./testing/fake-engine.ts";
@@ -131,10 +131,12 @@ describe("a node agent", () => {
     ] as const) {
       const request = generateRequest({ baseDigest: base.digest });
       await expect(Array.fromAsync(channel.serverStream(NodeServiceService.generate, request))).rejects.toMatchObject({ reason });
-      await expect(channel.unary(NodeServiceService.attach, { delta: wire, pinned: true })).rejects.toMatchObject({ reason });
-      await expect(channel.unary(NodeServiceService.detach, { delta: wire })).rejects.toMatchObject({ reason });
+      await expect(channel.unary(NodeServiceService.attach, AttachRequest.create({ delta: wire, pinned: true }))).rejects.toMatchObject({
+        reason,
+      });
+      await expect(channel.unary(NodeServiceService.detach, DetachRequest.create({ delta: wire }))).rejects.toMatchObject({ reason });
       await expect(channel.unary(NodeServiceService.inspect, { delta: wire })).rejects.toMatchObject({ reason });
-      await expect(channel.unary(NodeServiceService.drain, {})).rejects.toMatchObject({ reason });
+      await expect(channel.unary(NodeServiceService.drain, DrainRequest.create())).rejects.toMatchObject({ reason });
       await expect(channel.unary(NodeServiceService.attachBase, { name: "x", directory: "/" })).rejects.toMatchObject({ reason });
       await expect(channel.unary(NodeServiceService.countTokens, { baseDigest: base.digest, prompt: undefined })).rejects.toMatchObject({
         reason,
@@ -173,11 +175,53 @@ describe("a node agent", () => {
   });
 
   it("warms and drops deltas on request", async () => {
-    await router.unary(NodeServiceService.attach, { delta, pinned: true });
+    await router.unary(NodeServiceService.attach, AttachRequest.create({ delta, pinned: true }));
     expect((await generate({ delta }))[0]!.residency).toBe("ram");
-    await router.unary(NodeServiceService.detach, { delta });
+    await router.unary(NodeServiceService.detach, DetachRequest.create({ delta }));
     await expect.poll(async () => (await generate({ delta }))[0]!.residency).toBe("origin");
     expect(cluster.downloads.length).toBe(2);
+  });
+
+  it("moves deltas as the leader orders: nearer to the engine, and back to disk, but never one that is pinned", async () => {
+    const order = { delta, leaderEpoch: 3, keepPin: true, keepOnDisk: true };
+    const arrival = async () => (await generate({ delta }))[0]!.residency;
+    await router.unary(NodeServiceService.attach, AttachRequest.create({ ...order, tier: Tier.TIER_SLOT }));
+    expect(await arrival()).toBe("slot");
+    await router.unary(NodeServiceService.detach, DetachRequest.create(order));
+    await expect.poll(arrival).toBe("disk");
+    await router.unary(NodeServiceService.attach, AttachRequest.create({ delta, pinned: true }));
+    await router.unary(NodeServiceService.attach, AttachRequest.create({ ...order, tier: Tier.TIER_RAM }));
+    await router.unary(NodeServiceService.detach, DetachRequest.create(order));
+    expect(await arrival()).toBe("slot");
+    expect(cluster.downloads.length).toBe(1);
+  });
+
+  it("follows no order of a leader that another one has followed", async () => {
+    const order = (leaderEpoch: number) => AttachRequest.create({ delta, leaderEpoch, keepPin: true });
+    await router.unary(NodeServiceService.attach, order(4));
+    await expect(router.unary(NodeServiceService.attach, order(3))).rejects.toMatchObject({ reason: "lease_lost" });
+    const old = { leaderEpoch: 3 };
+    await expect(router.unary(NodeServiceService.detach, DetachRequest.create({ delta, ...old }))).rejects.toMatchObject({
+      reason: "lease_lost",
+    });
+    await expect(router.unary(NodeServiceService.drain, old)).rejects.toMatchObject({ reason: "lease_lost" });
+    await router.unary(NodeServiceService.attach, AttachRequest.create({ delta }));
+  });
+
+  it("lends what it has on disk to other nodes, and sends them away at once for anything else", async () => {
+    const borrowed = () => Array.fromAsync(router.serverStream(NodeServiceService.fetchDelta, { delta }));
+    await expect(borrowed()).rejects.toMatchObject({ reason: "delta_unavailable" });
+    await generate({ delta });
+    const parts = (await borrowed()).map(({ part }) => part!);
+    expect(parts.map(({ $case }) => $case)).toEqual(["config", "weights"]);
+    expect(JSON.parse(parts[0]!.value.toString())).toHaveProperty("target_modules");
+  });
+
+  it("tells schedulers what was asked for", async () => {
+    for (let index = 0; index < 3; index++) await generate({ delta });
+    const told = () => cluster.reports.flatMap(({ demand }) => demand).at(-1);
+    await expect.poll(() => told()?.tokens ?? 0, { timeout: 3000 }).toBeGreaterThanOrEqual(3 * 12);
+    expect(told()).toMatchObject({ digest: delta.digest, tokensPerSecond: expect.any(Number) });
   });
 
   it("scores and counts", async () => {
@@ -220,7 +264,7 @@ describe("a node agent", () => {
     const running = generate();
     await expect.poll(() => engines[0]!.running).toBe(1);
     let drained = false;
-    const draining = router.unary(NodeServiceService.drain, {}).then(() => {
+    const draining = router.unary(NodeServiceService.drain, DrainRequest.create()).then(() => {
       drained = true;
     });
     await expect.poll(() => cluster.reports.at(-1)?.state).toBe(NodeState.NODE_STATE_DRAINING);
@@ -230,12 +274,15 @@ describe("a node agent", () => {
     resume.resolve();
     expect(choicesOf(await running)[0]!.tokenIds).toHaveLength(12);
     await draining;
+    await router.unary(NodeServiceService.resume, {});
+    await generate({ requestId: "later" });
+    await expect.poll(() => cluster.reports.at(-1)?.state).toBe(NodeState.NODE_STATE_READY);
   });
 
   it("cuts what does not end when its patience is over, and still claims what was handed over", async () => {
     await router[Symbol.asyncDispose]();
     await agent[Symbol.asyncDispose]();
-    await start({ drainMsMax: 20 });
+    await start({ grace: { noticeMs: 0, streamsMs: 20, cutMs: 2_000, settleMs: 1_000 } });
     engines[0]!.holdAt = 5;
     const read: number[] = [];
     const reading = (async () => {

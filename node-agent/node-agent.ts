@@ -2,41 +2,53 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import {
+  type Addresses,
   asNodeId,
   type Bytes,
   type ClaimOutbox,
   type Clock,
-  deadlineSignal,
-  Fault,
+  type Component,
+  type Fault,
+  followPeers,
   MIB,
-  type Millis,
+  NO_TRACER,
   type NodeState,
   type Random,
-  SECOND,
   startClaimOutbox,
   type Tokens,
+  type Tracer,
 } from "#kernel";
 import type { BaseInfo } from "#model";
 import {
-  CLUSTER_KEEPALIVE,
+  type CertificateSource,
   type GrpcChannel,
   type Handlers,
   implement,
   NodeServiceService,
-  openChannel,
+  openClusterChannel,
   type RunningGrpcServer,
   startGrpcServer,
 } from "#proto";
 import { ActiveWork } from "./active-work.ts";
-import { BaseHost, type EngineFactory } from "./base-host.ts";
+import { AGENT_GRACE, type AgentGrace, type AgentStopDeps, stopAgent } from "./agent-stop.ts";
+import { BaseHost, type BaseHostDeps, type EngineFactory } from "./base-host.ts";
 import { createCacheMetrics } from "./cache-metrics.ts";
 import { ChangeBell } from "./change-bell.ts";
 import { createClaimDelivery } from "./claim-delivery.ts";
-import { createGrpcOrigin, type DeltaCache, type DeltaCacheOptions, openDeltaCache, openDeltaLoader } from "./delta-cache/index.ts";
+import {
+  createGrpcOrigin,
+  createPeerFetch,
+  type DeltaCache,
+  type DeltaCacheOptions,
+  openDeltaCache,
+  openDeltaLoader,
+} from "./delta-cache/index.ts";
+import { DeltaDemand } from "./delta-demand.ts";
 import { startEngineProcess } from "./engine/process/index.ts";
 import { type EngineBudget, engineLimits } from "./engine-limits.ts";
 import type { GenerationObserver } from "./generation/index.ts";
 import { HostedBases } from "./hosted-bases.ts";
+import { LeaderFence } from "./leader-fence.ts";
 import { createNodeMetrics, observers } from "./metrics.ts";
 import { createNodeService } from "./node-service.ts";
 import { startReporter } from "./reporter.ts";
@@ -48,8 +60,12 @@ export interface NodeAgentDeps {
   readonly log: Logger;
   /** Of this agent alone: two agents in one process need two. */
   readonly registry: Registry;
+  /** Default: nothing is traced. */
+  readonly tracer?: Tracer;
   /** Default: ONNX Runtime in a process of its own. */
   readonly startEngine?: EngineFactory;
+  /** Where the base that a location names lies on this machine, fetched if it has to be. Default: a location is a folder. */
+  readonly openBaseFolder?: (location: string) => Promise<string>;
 }
 
 export interface NodeAgentOptions {
@@ -63,10 +79,12 @@ export interface NodeAgentOptions {
   /** Deltas on disk, claims on their way. */
   readonly cacheDirectory: string;
   readonly clusterKey: string;
-  /** `host:port` each; all of them get reports. */
-  readonly schedulers: readonly string[];
-  /** `host:port` each; where deltas come from and claims go, tried in this order. */
-  readonly routers: readonly string[];
+  /** Between the parts of the cluster; in the clear when absent. */
+  readonly tls?: CertificateSource;
+  /** All of them get reports. */
+  readonly schedulers: Addresses;
+  /** Where deltas come from and claims go, tried in this order. */
+  readonly routers: Addresses;
   /** Of each engine's kernels. */
   readonly threads: number;
   /** See {@link engineLimits}. */
@@ -75,14 +93,16 @@ export interface NodeAgentOptions {
   readonly prefillTokensMax?: Tokens;
   /** Budgets; see {@link DeltaCacheOptions} for the defaults and their reasons. */
   readonly deltas?: Omit<DeltaCacheOptions, "directory">;
-  /** How long a stop waits for running requests. Default 30 s: the longest answer at a comfortable pace. */
-  readonly drainMsMax?: Millis;
+  /** How long each step of a stop may take. */
+  readonly grace?: AgentGrace;
   /** Part of every fingerprint. Default: {@link ENGINE_VERSION}. */
   readonly engineVersion?: string;
 }
 
 export interface RunningNodeAgent extends AsyncDisposable {
   readonly port: number;
+  /** Whether new work should come here: all its bases run, and it does not drain. */
+  ready(): boolean;
   /** No new work from now on; resolves when the running work is done. The agent stays, and reports that it drains. Idempotent. */
   drain(): Promise<void>;
 }
@@ -90,9 +110,6 @@ export interface RunningNodeAgent extends AsyncDisposable {
 /** Changes whenever an equal request may give another text: the graphs, the sampler or the runtime. */
 export const ENGINE_VERSION = "deltaplane-1+onnxruntime-1.30";
 
-const DRAIN_MS_MAX: Millis = 30 * SECOND;
-/** From the end of a drain's patience to the cut: requests write their claims in it. */
-const CUT_MS: Millis = 2 * SECOND;
 /** The log-probabilities of a whole context with 20 alternatives each. */
 const MESSAGE_BYTES_MAX: Bytes = 16 * MIB;
 /** One thread reads about a gigabyte of deltas per second; a second one would take a core from the engine. */
@@ -105,47 +122,54 @@ export async function startNodeAgent(deps: NodeAgentDeps, options: NodeAgentOpti
   const nodeId = asNodeId(options.id);
   const changes = new ChangeBell();
   const work = new ActiveWork(() => changes.ring());
-  const routers = openChannels(options.routers, options, clock, starting);
-  const schedulers = openChannels(options.schedulers, options, clock, starting);
+  const open = (to: Component) => (address: string) => openClusterChannel(clock, options, to, address);
+  const routers = starting.use(followPeers(options.routers, open("router")));
   const claims = starting.use(
     await startClaimOutbox({ clock, log }, { file: join(options.cacheDirectory, "claims"), deliver: createClaimDelivery(routers) }),
   );
   const deltas = starting.use(await openDeltas(deps, options, routers));
-  const bases = starting.use(createBases(deps, options, deltas, changes));
+  const demand = new DeltaDemand(clock);
+  const bases = starting.use(createBases(deps, options, { deltas, demand, changes }));
   for (const { name, directory } of options.bases) await bases.attach(name, directory);
-  const generation = { clock, random: deps.random, claims, nodeId, observer: createObserver(deps, bases, deltas, claims) };
-  const service = createNodeService({ generation, bases, deltas, work, clusterKey: options.clusterKey });
+  const generation = {
+    clock,
+    random: deps.random,
+    claims,
+    nodeId,
+    observer: createObserver(deps, bases, deltas, claims),
+    tracer: deps.tracer ?? NO_TRACER,
+  };
+  const service = createNodeService({ generation, bases, deltas, work, fence: new LeaderFence(log), clusterKey: options.clusterKey });
   const server = starting.use(await startServer(deps, options, service));
   const report = {
     nodeId,
     address: options.advertise ?? reachableAddress(options.listen, server.port),
     epoch: deps.random.bits().toString(16),
-    schedulers,
     state: (): NodeState => (work.draining ? "draining" : "ready"),
   };
-  starting.use(startReporter({ clock, log, bases, residency: deltas.residency, changes }, report));
+  const reporting = { clock, log, bases, residency: deltas.residency, demand, changes };
+  const openScheduler = open("scheduler");
+  const schedulers = starting.use(
+    followPeers(options.schedulers, (address) => {
+      const channel = openScheduler(address);
+      return reportedTo(channel, startReporter(reporting, { ...report, schedulers: [channel] }));
+    }),
+  );
   server.setServing(true);
   changes.listen(() => server.setServing(!work.draining));
-  return runningAgent(clock, options.drainMsMax ?? DRAIN_MS_MAX, server, work, starting.move());
+  return runningAgent({ clock, log, nodeId, schedulers, work, changes, server, claims }, options, bases, starting.move());
 }
 
-/** Stop is drain: refuse new work, let running work end, cut what is left, then take the parts apart in reverse. */
-function runningAgent(
-  clock: Clock,
-  drainMsMax: Millis,
-  server: RunningGrpcServer,
-  work: ActiveWork,
-  parts: AsyncDisposableStack,
-): RunningNodeAgent {
+function runningAgent(deps: AgentStopDeps, options: NodeAgentOptions, bases: HostedBases, parts: AsyncDisposableStack): RunningNodeAgent {
+  const { server, work } = deps;
   let stopped: Promise<void> | undefined;
   const stop = async () => {
-    await within(clock, drainMsMax, work.drain());
-    await server.drain(CUT_MS);
-    await within(clock, CUT_MS, work.drain());
+    await stopAgent(deps, options.grace ?? AGENT_GRACE);
     await parts[Symbol.asyncDispose]();
   };
   return {
     port: server.port,
+    ready: () => !work.draining && bases.all().length >= options.bases.length,
     drain: () => work.drain(),
     [Symbol.asyncDispose]: () => {
       stopped ??= stop();
@@ -154,25 +178,39 @@ function runningAgent(
   };
 }
 
-function openChannels(addresses: readonly string[], options: NodeAgentOptions, clock: Clock, owner: AsyncDisposableStack): GrpcChannel[] {
-  return addresses.map((address) => owner.use(openChannel({ address, credential: options.clusterKey, clock, ...CLUSTER_KEEPALIVE })));
+/** The channel to a scheduler, whose reports end before it does. */
+function reportedTo(channel: GrpcChannel, reporter: AsyncDisposable): GrpcChannel {
+  return {
+    ...channel,
+    async [Symbol.asyncDispose]() {
+      await reporter[Symbol.asyncDispose]();
+      await channel[Symbol.asyncDispose]();
+    },
+  };
 }
 
 async function openDeltas(
   { clock, registry }: NodeAgentDeps,
   options: NodeAgentOptions,
-  routers: readonly GrpcChannel[],
+  routers: Iterable<GrpcChannel>,
 ): Promise<DeltaCache> {
   let cache: DeltaCache | undefined;
   const observer = createCacheMetrics(registry, () => cache);
   cache = await openDeltaCache(
-    { clock, origin: createGrpcOrigin(routers), loader: openDeltaLoader(LOADING_THREADS), observer },
+    {
+      ...{ clock, origin: createGrpcOrigin(routers), loader: openDeltaLoader(LOADING_THREADS), observer },
+      fetchFromPeer: createPeerFetch((address) => openClusterChannel(clock, options, "node-agent", address)),
+    },
     { ...options.deltas, directory: join(options.cacheDirectory, "deltas") },
   );
   return cache;
 }
 
-function createBases(deps: NodeAgentDeps, options: NodeAgentOptions, deltas: DeltaCache, changes: ChangeBell): HostedBases {
+function createBases(
+  deps: NodeAgentDeps,
+  options: NodeAgentOptions,
+  parts: Pick<BaseHostDeps, "deltas" | "demand" | "changes">,
+): HostedBases {
   const { clock, log } = deps;
   const { prefillTokensMax } = options;
   const steps = prefillTokensMax === undefined ? {} : { prefillTokensMax };
@@ -180,9 +218,11 @@ function createBases(deps: NodeAgentDeps, options: NodeAgentOptions, deltas: Del
     deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads: options.threads, engine: steps }));
   const limits = (base: BaseInfo) => engineLimits(base, options.engine);
   const engineVersion = options.engineVersion ?? ENGINE_VERSION;
-  const start = (base: { readonly name: string; readonly directory: string }) =>
-    BaseHost.start({ clock, log, deltas, startEngine, changes }, { ...base, limits, engineVersion });
-  return new HostedBases(start, () => changes.ring());
+  const start = async (base: { readonly name: string; readonly directory: string }) => {
+    const folder = (await deps.openBaseFolder?.(base.directory)) ?? base.directory;
+    return await BaseHost.start({ clock, log, startEngine, ...parts }, { ...base, folder, limits, engineVersion });
+  };
+  return new HostedBases(start, () => parts.changes.ring());
 }
 
 function createObserver(
@@ -206,6 +246,7 @@ function startServer(
   return startGrpcServer({
     listen: options.listen,
     clock,
+    ...(options.tls && { tls: { kind: "mutual", certificate: options.tls } }),
     messageBytesMax: MESSAGE_BYTES_MAX,
     services: [
       {
@@ -221,10 +262,4 @@ function startServer(
 function reachableAddress(listen: string, port: number): string {
   const host = listen.slice(0, listen.lastIndexOf(":"));
   return `${host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host}:${port}`;
-}
-
-/** Waits for `work`, at most `waitMs`: the caller then goes on without it. */
-async function within(clock: Clock, waitMs: Millis, work: Promise<void>): Promise<void> {
-  using deadline = deadlineSignal(clock, waitMs, () => new Fault("deadline_passed", "the running work did not end in time"));
-  await Promise.race([work, new Promise<void>((resolve) => deadline.signal.addEventListener("abort", () => resolve(), { once: true }))]);
 }

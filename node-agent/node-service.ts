@@ -1,5 +1,6 @@
 import type { BaseInfo } from "#model";
 import {
+  type AttachRequest,
   type Base,
   type CallContext,
   type Handlers,
@@ -8,12 +9,15 @@ import {
   type NodeServiceGenerateResponse,
   type NodeServiceService,
   requireClusterKey,
+  Tier,
+  tierFromMessage,
 } from "#proto";
 import type { ActiveWork } from "./active-work.ts";
 import type { BaseHost } from "./base-host.ts";
-import type { DeltaCache } from "./delta-cache/index.ts";
+import { type DeltaCache, storedParts } from "./delta-cache/index.ts";
 import { encodePrompt, type GenerationDeps, generate, score } from "./generation/index.ts";
 import type { HostedBases } from "./hosted-bases.ts";
+import type { LeaderFence } from "./leader-fence.ts";
 import { readDelta, readDeltaOf } from "./wire-delta.ts";
 
 export interface NodeServiceDeps {
@@ -21,6 +25,7 @@ export interface NodeServiceDeps {
   readonly bases: HostedBases;
   readonly deltas: DeltaCache;
   readonly work: ActiveWork;
+  readonly fence: LeaderFence;
   readonly clusterKey: string;
 }
 
@@ -70,22 +75,53 @@ export function createNodeService(deps: NodeServiceDeps): Handlers<typeof NodeSe
 
     attach: (request, context) =>
       working(context, async () => {
-        await deps.deltas.warm(readDelta(request.delta), request.pinned, context.signal);
+        await attach(deps, request, context.signal);
         return {};
       }),
 
     async detach(request, context) {
       admit(context);
-      deps.deltas.forget(readDelta(request.delta).digest);
+      deps.fence.check(request.leaderEpoch);
+      const { digest } = readDelta(request.delta);
+      if (request.keepOnDisk) deps.deltas.lower(digest);
+      else deps.deltas.forget(digest);
       return {};
     },
 
-    async drain(_request, context) {
+    async drain(request, context) {
       admit(context);
+      deps.fence.check(request.leaderEpoch);
       await deps.work.drain();
       return {};
     },
+
+    async resume(_request, context) {
+      admit(context);
+      deps.work.resume();
+      return {};
+    },
+
+    async *fetchDelta(request, context) {
+      admit(context);
+      const stored = await deps.deltas.lend(readDelta(request.delta), context.signal);
+      try {
+        yield* storedParts(stored.value);
+      } finally {
+        stored.release();
+      }
+    },
   };
+}
+
+/** A wish of a router pins or unpins; an order of the leader only moves. */
+async function attach({ deltas, bases, fence }: NodeServiceDeps, request: AttachRequest, signal: AbortSignal): Promise<void> {
+  fence.check(request.leaderEpoch);
+  const delta = readDelta(request.delta);
+  deltas.hint(delta.digest, request.deltaSources);
+  if (!request.keepPin) return await deltas.warm(delta, request.pinned, signal);
+  const target = request.tier === Tier.TIER_UNSPECIFIED ? "ram" : tierFromMessage(request.tier);
+  if (target === "slot") await bases.get(delta.baseDigest).load(delta, signal);
+  else await deltas.raise(delta, target, signal);
 }
 
 async function* generating(
@@ -96,6 +132,7 @@ async function* generating(
   const done = deps.work.begin();
   try {
     const delta = readDeltaOf(request.baseDigest, request.delta);
+    if (delta) deps.deltas.hint(delta.digest, request.deltaSources);
     yield* generate(deps.generation, deps.bases.get(request.baseDigest), request, delta, signal);
   } finally {
     done();

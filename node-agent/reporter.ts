@@ -9,6 +9,7 @@ import {
 } from "#proto";
 import type { ChangeBell } from "./change-bell.ts";
 import type { ResidencyBook } from "./delta-cache/index.ts";
+import type { DeltaDemand, Demand } from "./delta-demand.ts";
 import type { HostedBases } from "./hosted-bases.ts";
 
 export interface ReporterDeps {
@@ -16,6 +17,7 @@ export interface ReporterDeps {
   readonly log: Log;
   readonly bases: HostedBases;
   readonly residency: ResidencyBook;
+  readonly demand: DeltaDemand;
   /** Rings for what the residency book does not know: a base, the node's state. */
   readonly changes: ChangeBell;
 }
@@ -42,11 +44,12 @@ export function startReporter(deps: ReporterDeps, options: ReporterOptions): Asy
   const stopping = new AbortController();
   const streams = options.schedulers.map((scheduler) => new ReportStream(deps, options, scheduler, stopping.signal));
   const running = Promise.all(streams.map((stream) => stream.run()));
-  deps.changes.listen(() => {
+  const unlisten = deps.changes.listen(() => {
     for (const stream of streams) stream.nudge();
   });
   return {
     async [Symbol.asyncDispose]() {
+      unlisten();
       stopping.abort();
       await running;
     },
@@ -92,19 +95,22 @@ class ReportStream {
   /** The reports of one stream. What is not pulled is merged: a slow scheduler gets fewer, larger ones. */
   async *#reports(): AsyncGenerator<ReportRequest> {
     const feed = this.#deps.residency.follow(() => this.nudge());
+    const demand = this.#deps.demand.follow();
     try {
       feed.take(); // The full report has it.
+      demand.take();
       this.#wake = new AbortController();
-      yield this.#report(1, true, this.#deps.residency.all(), []);
+      yield this.#report(1, true, this.#deps.residency.all(), [], this.#deps.demand.all());
       for (let sequence = 2; !this.#stopping.aborted; sequence++) {
         await this.#pause(HEARTBEAT_MS, AbortSignal.any([this.#wake.signal, this.#stopping]));
         if (this.#wake.signal.aborted) await this.#pause(COALESCE_MS, this.#stopping);
         this.#wake = new AbortController();
         const { changed, removed } = feed.take();
-        yield this.#report(sequence, false, changed, removed);
+        yield this.#report(sequence, false, changed, removed, demand.take());
       }
     } finally {
       feed.close();
+      demand.close();
     }
   }
 
@@ -113,6 +119,7 @@ class ReportStream {
     full: boolean,
     deltas: ReadonlyMap<DeltaDigest, Residency>,
     removedDigests: readonly DeltaDigest[],
+    demand: readonly Demand[],
   ): ReportRequest {
     const { nodeId, address, epoch, state } = this.#options;
     return {
@@ -121,10 +128,11 @@ class ReportStream {
       epoch,
       sequence,
       state: nodeStateToMessage(state()),
-      bases: this.#deps.bases.all().map((host) => baseLoadToMessage(host.info.digest, host.load())),
+      bases: this.#deps.bases.all().map((host) => baseLoadToMessage(host.info.digest, host.report())),
       full,
       deltas: [...deltas].map(([digest, residency]) => residencyToMessage(digest, residency)),
       removedDigests: [...removedDigests],
+      demand: [...demand],
     };
   }
 

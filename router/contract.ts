@@ -1,4 +1,4 @@
-import type { KeyId, Millis, ProjectId, RequestId, TenantId } from "#kernel";
+import type { KeyId, Millis, ProjectId, RequestId, TenantId, TraceContext } from "#kernel";
 import type {
   CountTokensRequest,
   CountTokensResponse,
@@ -38,7 +38,7 @@ export interface InferenceCore {
   /**
    * Throws before the first message for anything the caller could have known; each message carries cumulative usage.
    * `requestId`: the door's own, never used before; without it the core makes one, and with an idempotency key it always
-   * does. `deadlineAt`: when the client gives up, in milliseconds since the epoch: what can't be served by then is
+   * does. `trace`: the caller's own span. `deadlineAt`: when the client gives up, in milliseconds since the epoch: what can't be served by then is
    * refused at once.
    */
   generate(
@@ -48,6 +48,7 @@ export interface InferenceCore {
     onAdmitted?: (admitted: Admitted) => void,
     requestId?: RequestId,
     deadlineAt?: Millis,
+    trace?: TraceContext,
   ): AsyncIterable<GenerateResponse>;
   score(
     principal: Principal,
@@ -56,6 +57,7 @@ export interface InferenceCore {
     onAdmitted?: (admitted: Admitted) => void,
     requestId?: RequestId,
     deadlineAt?: Millis,
+    trace?: TraceContext,
   ): Promise<ScoreResponse>;
   countTokens(principal: Principal, request: CountTokensRequest, signal: AbortSignal): Promise<CountTokensResponse>;
   listModels(principal: Principal): Promise<readonly Model[]>;

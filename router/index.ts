@@ -1,7 +1,7 @@
 export { type BookPart, bookPartsFromMessages, readBook, type VerifiedBook, verifyBooks } from "./billing/index.ts";
 export { type PriceRecord, RECORD_SHAPES } from "./catalog/index.ts";
 export type * from "./contract.ts";
-export { JOB_LIMITS, type JobLimits } from "./fine-tuning/index.ts";
+export { JOB_LIMITS, type JobLimits, type PreparationReport, type PreparationTask, type PrepareData } from "./fine-tuning/index.ts";
 export { createAdminKey, type KeyDeps, type RandomSecret } from "./keys/index.ts";
 export { isLedgerBook, type Ledger } from "./ledger/index.ts";
 export { type ClusterView, memoryTransport, type NodeClient, type NodeTransport } from "./nodes/index.ts";

@@ -18,6 +18,8 @@ export interface RouterMetrics {
   admissionEnded(outcome: string): void;
   /** A request has got its node. */
   waitedForNode(waitMs: Millis): void;
+  /** A request has left the room of those who wait for a node to come up. */
+  leftWaitingRoom(end: string): void;
 }
 
 /** Read when the metrics are scraped. */
@@ -27,6 +29,10 @@ export interface RouterGauges {
   readonly queueDepth: () => number;
   /** Of them, those that wait for a node with room. */
   readonly waitingForNode: () => number;
+  /** By base: requests that wait for its first node to come up. */
+  readonly waitingRoom: () => ReadonlyMap<string, number>;
+  /** By base that may have no node: whether it should have one. */
+  readonly wakeNodesWanted: () => ReadonlyMap<string, number>;
 }
 
 /** From one step of a small model to a cold start under load. */
@@ -85,6 +91,14 @@ export function createRouterMetrics(registry: Registry, gauges: RouterGauges): R
     buckets: QUEUE_WAIT_BUCKETS,
     registers,
   });
+  const leftRoom = new Counter({
+    name: "deltaplane_waiting_room_left_total",
+    help: "Requests that waited for a base's first node to come up, by what became of them: served, gone, shed.",
+    labelNames: ["outcome"],
+    registers,
+  });
+  byBase("deltaplane_waiting_room_requests", "Requests that wait for a base's first node to come up.", gauges.waitingRoom, registry);
+  byBase("deltaplane_wake_nodes_wanted", "Whether a base that may have no node should have one: 0 or 1.", gauges.wakeNodesWanted, registry);
   sampled("deltaplane_fair_queue_depth", "Requests that wait for a node with room.", gauges.waitingForNode, registry);
   sampled("deltaplane_ledger_claims_pending", "Claims that are durable here and not yet in the ledger.", gauges.claimsPending, registry);
   sampled("deltaplane_queue_depth", "Requests that were let in and have no first token yet.", gauges.queueDepth, registry);
@@ -105,6 +119,7 @@ export function createRouterMetrics(registry: Registry, gauges: RouterGauges): R
       if (outcome === "budget_spent") budgetRejections.inc();
     },
     waitedForNode: (waitMs) => queueWait.observe(waitMs / 1000),
+    leftWaitingRoom: (outcome) => leftRoom.inc({ outcome }),
   };
 }
 
@@ -127,6 +142,19 @@ export function createLedgerEvents(registry: Registry): LedgerEvents {
     lateClaims: (count) => late.inc(count),
     conflict: () => conflicts.inc(),
   };
+}
+
+function byBase(name: string, help: string, read: () => ReadonlyMap<string, number>, registry: Registry): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: ["base"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [base, value] of read()) this.set({ base }, value);
+    },
+  });
 }
 
 function sampled(name: string, help: string, read: () => number, registry: Registry): void {

@@ -1,17 +1,19 @@
 import { join } from "node:path";
+import { type BlobStore, openFolderStore } from "#blobs";
 import {
   type ClaimOutbox,
   type Clock,
   deadlineSignal,
   type Log,
   type Millis,
+  NO_TRACER,
   SECOND,
   type Snapshot,
   startClaimOutbox,
   type Tokens,
 } from "#kernel";
-import { Idempotency, Limits, REQUEST_MS_MAX, REQUEST_SLOT_LIMITS, RequestSlots } from "./admission/index.ts";
-import { openDeltaFiles } from "./blobs/index.ts";
+import { Idempotency, Limits, REQUEST_MS_MAX, REQUEST_SLOT_LIMITS, RequestSlots, WaitingRoom } from "./admission/index.ts";
+import { BLOB_COLLECTION, createDeltaFiles, startBlobCollection } from "./blobs/index.ts";
 import { BaseDirectory, type Catalog, startCatalog } from "./catalog/index.ts";
 import type { InferenceCore } from "./contract.ts";
 import { startTenantFiles, type TenantFiles } from "./files/index.ts";
@@ -21,7 +23,7 @@ import { Access, KeyUses } from "./keys/index.ts";
 import { createLedger, type Ledger, startNodeHours } from "./ledger/index.ts";
 import { createLedgerEvents, createRouterMetrics } from "./metrics.ts";
 import type { ModelDeps } from "./models/index.ts";
-import { type ClusterView, openGrpcTransport, startClusterView } from "./nodes/index.ts";
+import { type ClusterView, DeltaHeat, observed, openGrpcTransport, startClusterView } from "./nodes/index.ts";
 import { type PriceLookup, priceLookup } from "./prices/index.ts";
 import type { RouterDeps, RouterOptions } from "./router.ts";
 
@@ -30,8 +32,10 @@ export interface RouterParts {
   readonly core: InferenceCore;
   readonly models: ModelDeps;
   readonly cluster: ClusterView;
+  readonly heat: DeltaHeat;
   readonly snapshot: () => Snapshot;
   readonly dispatcher: Dispatcher;
+  readonly room: WaitingRoom;
   readonly access: Access;
   readonly keyUses: KeyUses;
   readonly slots: RequestSlots;
@@ -60,19 +64,24 @@ export async function openParts(
   const catalog = started.use(await startCatalog({ records: store.records, clock, log }));
   const keyUses = new KeyUses(catalog);
   const access = started.use(new Access({ view: catalog.view, clock, uses: keyUses }));
-  const { ledger, prices, outbox } = await openBooks(deps, options, catalog);
-  started.use(outbox);
+  const { ledger, prices, outbox: claims } = await openBooks(deps, options, catalog);
+  started.use(claims);
+  const heat = new DeltaHeat(clock);
+  const outbox = observed(claims, heat);
 
   const slots = new RequestSlots(options.requestLimits ?? REQUEST_SLOT_LIMITS);
   const metrics = createRouterMetrics(deps.registry, {
     claimsPending: () => outbox.pending,
     queueDepth: () => slots.waiting,
     waitingForNode: () => dispatcher.queue.depth,
+    waitingRoom: () => room.waiting(),
+    wakeNodesWanted: () => room.nodesWanted(),
   });
+  const room = new WaitingRoom({ clock, onLeft: (end) => metrics.leftWaitingRoom(end) }, options.wake);
   const transport = started.use(deps.transport ?? openGrpcTransport({ clock }, options));
   const onDecision = (reason: string) => metrics.placementDecided(reason);
   const onWaited = (waitMs: Millis) => metrics.waitedForNode(waitMs);
-  const dispatcher = new Dispatcher({ clock, random, transport, snapshot, onDecision, onWaited }, options.queueLimits);
+  const dispatcher = new Dispatcher({ clock, transport, snapshot, onDecision, onWaited, room }, options.queueLimits);
   const onSnapshot = (latest: Snapshot) => {
     transport.keepOnly(latest);
     dispatcher.queue.wakeAll();
@@ -83,28 +92,55 @@ export async function openParts(
   const names = { view: catalog.view, bases: new BaseDirectory(catalog.view, snapshot) };
   const limits = new Limits({ clock, log, meters: store.meters }, REQUEST_MS_MAX);
   const idempotency = new Idempotency({ clock, log, answers: store.answers, holder: name });
-  const ready = () => life.serving() && hasReadyNode(cluster.snapshot);
+  const ready = () => life.serving() && (options.wake !== undefined || hasReadyNode(cluster.snapshot));
   const admission = { names, access, slots, limits, idempotency };
-  const core = createInferenceCore({ ...admission, clock, log, random, dispatcher, outbox, metrics, ready });
-  const deltaFiles = await openDeltaFiles(deps, {
-    directory: join(options.dataDirectory, "deltas"),
-    ...(options.deltaFileLimits && { limits: options.deltaFileLimits }),
+  const core = createInferenceCore({
+    ...admission,
+    clock,
+    log,
+    random,
+    dispatcher,
+    outbox,
+    metrics,
+    ready,
+    tracer: deps.tracer ?? NO_TRACER,
   });
+  const blobs = deps.blobs ?? started.use(await openOwnBlobs(deps, options));
+  started.use(startBlobCollection({ ...deps, blobs, records: store.records }, options.blobCollection ?? BLOB_COLLECTION));
+  const deltaFiles = createDeltaFiles(blobs, options.deltaFileLimits);
   const models = { clock, log, catalog, names, files: deltaFiles, dispatcher, snapshot, stopping: life.stopping };
-  const files = started.use(await openTenantFiles(deps, options, catalog));
+  const files = started.use(
+    await startTenantFiles({ ...deps, blobs, catalog }, { ...(options.fileLimits && { limits: options.fileLimits }) }),
+  );
   const onTrained = (base: string, tokens: Tokens) => metrics.tokensTrained(base, tokens);
   const fineTuning = await openFineTuning(
-    { ...deps, models, files, prices, outbox, onTrained },
-    { dataDirectory: options.dataDirectory, ...(options.jobLimits && { limits: options.jobLimits }) },
+    { ...deps, blobs, models, files, prices, outbox, onTrained },
+    { ...(options.jobLimits && { limits: options.jobLimits }) },
   );
   await postRecovered(clock, log, outbox);
   const books = { ledger, prices, outbox };
-  return { core, models, cluster, snapshot, dispatcher, access, keyUses, slots, limits, idempotency, ...books, files, fineTuning };
+  return {
+    core,
+    models,
+    cluster,
+    heat,
+    snapshot,
+    dispatcher,
+    room,
+    access,
+    keyUses,
+    slots,
+    limits,
+    idempotency,
+    ...books,
+    files,
+    fineTuning,
+  };
 }
 
-function openTenantFiles(deps: RouterDeps, options: RouterOptions, catalog: Catalog): Promise<TenantFiles> {
-  const limits = options.fileLimits;
-  return startTenantFiles({ ...deps, catalog }, { directory: join(options.dataDirectory, "files"), ...(limits && { limits }) });
+/** One router alone needs no store besides its data directory. */
+function openOwnBlobs({ randomSecret }: RouterDeps, { dataDirectory }: RouterOptions): Promise<BlobStore> {
+  return openFolderStore({ newName: () => randomSecret(16).toString("hex") }, dataDirectory);
 }
 
 /** The ledger, and what carries this router's own claims there. */

@@ -1,16 +1,17 @@
-import { once } from "node:events";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { type Clock, deadlineSignal, type Millis, type Random, SECOND, type Snapshot } from "#kernel";
+import type { BlobStore } from "#blobs";
+import { type Addresses, type Clock, GRACE, type Grace, type Random, SECOND, type Snapshot, type Tracer, within } from "#kernel";
+import type { CertificateSource } from "#proto";
 import type { StateStore } from "#state";
-import type { QueueLimits, RequestSlotLimits } from "./admission/index.ts";
-import type { DeltaFileLimits } from "./blobs/index.ts";
+import type { QueueLimits, RequestSlotLimits, WakeOptions } from "./admission/index.ts";
+import type { BlobCollectionOptions, DeltaFileLimits } from "./blobs/index.ts";
 import type { InferenceCore } from "./contract.ts";
 import type { FileLimits } from "./files/index.ts";
-import type { JobLimits } from "./fine-tuning/index.ts";
+import type { JobLimits, PrepareData } from "./fine-tuning/index.ts";
 import { keepKeyUses, type RandomSecret } from "./keys/index.ts";
 import type { Ledger } from "./ledger/index.ts";
-import { keepDesiredState } from "./models/index.ts";
+import { keepDesiredState, rememberWokenBases } from "./models/index.ts";
 import type { ClusterView, NodeTransport } from "./nodes/index.ts";
 import { openDoors } from "./router-doors.ts";
 import { openParts, type RouterParts } from "./router-parts.ts";
@@ -24,6 +25,12 @@ export interface RouterDeps {
   readonly registry: Registry;
   /** Stays the caller's: it is not closed with the router. */
   readonly store: StateStore;
+  /** Default: nothing is traced. */
+  readonly tracer?: Tracer;
+  /** Where deltas, files and checkpoints lie; routers of one cluster share it. Default: the data directory. Stays the caller's. */
+  readonly blobs?: BlobStore;
+  /** The trainer's checks of data, for `/v1/fine_tuning/preparations`; without them that is refused. */
+  readonly prepareData?: PrepareData;
   /** Default: over gRPC. Given by who has the nodes in the same process. Becomes the router's. */
   readonly transport?: NodeTransport;
   /** Default: what the schedulers tell. Becomes the router's. */
@@ -39,20 +46,32 @@ export interface RouterOptions {
   readonly adminListen?: string;
   /** Likewise; no HTTP when absent. */
   readonly httpListen?: string;
-  /** `host:port` of each scheduler replica. */
-  readonly schedulers: readonly string[];
+  /** Of the built page that the HTTP door serves at `/`; none when absent. */
+  readonly consoleDirectory?: string;
+  /** Of the scheduler replicas. */
+  readonly schedulers: Addresses;
   /** What routers, schedulers and nodes show each other. */
   readonly clusterKey: string;
+  /** Between the parts of the cluster; in the clear when absent. */
+  readonly tls?: CertificateSource;
+  /** Like `grpcListen`, for the cluster's own parts only, who then come through no other door. Default: they come through that one. */
+  readonly clusterListen?: string;
+  /** Of the doors for customers and operators; in the clear when absent. */
+  readonly publicTls?: CertificateSource;
   /** Claims on their way to the ledger, the deltas' files, and what tenants upload. */
   readonly dataDirectory: string;
   readonly requestLimits?: RequestSlotLimits;
   /** Of requests that wait for a node. */
   readonly queueLimits?: QueueLimits;
+  /** Bases that may have no node; requests for them wait until one comes up. Default: none. */
+  readonly wake?: WakeOptions;
   readonly deltaFileLimits?: DeltaFileLimits;
   readonly fileLimits?: FileLimits;
+  /** Of blobs that no record knows. */
+  readonly blobCollection?: BlobCollectionOptions;
   readonly jobLimits?: JobLimits;
-  /** How long running streams may go on after a drain has begun. */
-  readonly drainMs?: Millis;
+  /** How long each step of a drain may take. Default: of a program that somebody waits for at a terminal. */
+  readonly grace?: DrainGrace;
   /** Of the program, for `GetCluster`. */
   readonly version?: string;
 }
@@ -63,19 +82,22 @@ export interface RunningRouter extends AsyncDisposable {
   readonly adminPort: number | undefined;
   /** Undefined without HTTP. */
   readonly httpPort: number | undefined;
+  /** Undefined without a door of their own for the cluster's parts. */
+  readonly clusterPort: number | undefined;
   readonly core: InferenceCore;
   /** The cluster as this router last heard of it. */
   snapshot(): Snapshot;
   /** Whether a trainer has something to do. */
   jobsWaiting(): boolean;
-  /** Not ready → no new requests → running streams end, or are cut after `drainMs` → claims delivered → closed. Idempotent. */
+  /** Whether new requests should come here: it knows the cluster, and does not drain. */
+  ready(): boolean;
+  /** Not ready → no new requests → running streams end, or are cut → claims delivered → closed: docs/drain.md. Idempotent. */
   drain(): Promise<void>;
 }
 
-/** An orchestrator usually grants 30 s from its signal to the kill. */
-const DRAIN_MS: Millis = 20 * SECOND;
-/** Writing a claim takes one sync of the disk, settling a limit one round trip to the store. */
-const LAST_WORDS_MS_MAX: Millis = 2 * SECOND;
+export type DrainGrace = Omit<Grace, "closeMs">;
+
+const GRACE_AT_A_TERMINAL: DrainGrace = { ...GRACE.router, noticeMs: 0, streamsMs: 20 * SECOND };
 
 /** Starts a router: everything between a client's request and the nodes. */
 export async function startRouter(deps: RouterDeps, options: RouterOptions): Promise<RunningRouter> {
@@ -87,33 +109,38 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
   const { core, models, snapshot, slots } = parts;
   const doors = await openDoors(deps, options, started, parts);
   const desired = keepDesiredState(models, snapshot);
+  const remembered = rememberWokenBases(models, (base) => parts.room.wakes(base));
   const written = keepKeyUses(parts.keyUses, { clock, log, stopping: stopping.signal });
-  doors.setServing();
+  doors.setServing(true);
 
   const opened = started.move();
+  const { noticeMs, streamsMs, cutMs, settleMs } = options.grace ?? GRACE_AT_A_TERMINAL;
   const close = async () => {
-    await doors.drain(options.drainMs ?? DRAIN_MS);
-    await lastWords(clock, parts);
+    if (noticeMs > 0) await clock.after(noticeMs);
+    slots.close();
+    await doors.drain(streamsMs);
+    parts.dispatcher.queue.close();
+    await within(clock, cutMs, lastWords(parts));
     stopping.abort(); // Warming and dropping of deltas, of which nobody waits for the end.
-    await Promise.all([desired, written]);
+    await Promise.all([desired, remembered, written]);
+    await within(clock, settleMs, parts.outbox.flush());
     await opened.disposeAsync();
   };
   let drained: Promise<void> | undefined;
   const drain = () => {
     serving = false;
-    slots.close();
-    parts.dispatcher.queue.close();
+    doors.setServing(false);
     drained ??= close();
     return drained;
   };
-  const { grpcPort, adminPort, httpPort } = doors;
+  const { grpcPort, adminPort, httpPort, clusterPort } = doors;
   const jobsWaiting = () => parts.fineTuning.jobs.waiting();
-  return { grpcPort, adminPort, httpPort, core, snapshot, jobsWaiting, drain, [Symbol.asyncDispose]: drain };
+  const ready = () => serving && parts.cluster.ageMs() !== undefined;
+  return { grpcPort, adminPort, httpPort, clusterPort, core, snapshot, jobsWaiting, ready, drain, [Symbol.asyncDispose]: drain };
 }
 
-/** Waits for streams that were cut to write what they came to, and to give back what they had taken. */
-async function lastWords(clock: Clock, { slots, limits, idempotency }: RouterParts): Promise<void> {
-  using limit = deadlineSignal(clock, LAST_WORDS_MS_MAX, () => "over");
-  const said = slots.idle().then(() => Promise.all([limits.settled(), idempotency.settled()]));
-  await Promise.race([said, once(limit.signal, "abort")]);
+/** Resolves when streams that were cut have written what they came to, and given back what they had taken. */
+async function lastWords({ slots, limits, idempotency }: RouterParts): Promise<void> {
+  await slots.idle();
+  await Promise.all([limits.settled(), idempotency.settled()]);
 }

@@ -1,5 +1,7 @@
-export type * from "./contract.ts";
-export { decide } from "./decide.ts";
+export { ClusterPicks, type ClusterPicksOptions } from "./cluster-picks.ts";
+export * from "./contract.ts";
 export * from "./demand/index.ts";
-export * from "./eviction/index.ts";
+export { rowsAhead } from "./load.ts";
 export * from "./placement/index.ts";
+export { hashText } from "./rendezvous.ts";
+export { usableTier } from "./residency.ts";

@@ -6,6 +6,8 @@ export {
   BOOKS_MAX,
   CHANGE_BYTES_MAX,
   CHANGE_ITEMS_MAX,
+  checkDuration,
+  checkNames,
   DRAWS_MAX,
   LINE_BYTES_MAX,
   LIVE_WAIT_MS,

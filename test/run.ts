@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { installChromium } from "./chromium-installation.ts";
+import { installPromtool } from "./promtool-installation.ts";
 import { installRedis } from "./redis-installation.ts";
 
 /** `npm test`: what tests need, every test of the repository, then one line that says how many. Arguments go to vitest: `npm test -- router`. */
@@ -9,8 +11,7 @@ const vitest = join(import.meta.dirname, "../node_modules/vitest/vitest.mjs");
 const scratch = mkdtempSync(join(tmpdir(), "deltaplane-tests-"));
 const report = join(scratch, "report.json");
 
-const redis = installRedis();
-if (redis !== undefined) console.log(redis);
+for (const said of [installRedis(), installPromtool(), installChromium()]) if (said !== undefined) console.log(said);
 
 const args = [vitest, "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)];
 const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });

@@ -5,7 +5,10 @@ import { createAdminKey, type RouterDeps, type RunningRouter, startRouter } from
 import { startScheduler } from "#scheduler/service";
 import type { StateStore } from "#state";
 import type { ComponentDeps } from "../component.ts";
+import { prepareInProcess } from "../preparation/prepare-in-process.ts";
 import { VERSION } from "../version.ts";
+import { openBlobs } from "./blobs.ts";
+import { CONSOLE_DIRECTORY } from "./console-directory.ts";
 import type { Home } from "./home.ts";
 import { startMetricsServer } from "./metrics-server.ts";
 import { type NodeProcess, type NodeProcessOptions, startNodeProcess } from "./node-process.ts";
@@ -23,6 +26,10 @@ export interface EmbeddedClusterOptions {
   readonly threads?: number;
   /** Default: a file in the home. */
   readonly state?: string;
+  /** Default: in the home. */
+  readonly blobs?: string;
+  /** Further ones of every node agent. */
+  readonly nodeArguments?: readonly string[];
   /** See {@link RouterDeps}. */
   readonly wrapLedger?: RouterDeps["wrapLedger"];
 }
@@ -57,16 +64,19 @@ export async function startEmbeddedCluster(
   const store = parts.use(await openStore(options.state ?? `file:${home.path("state.db")}`, deps.log));
   const scheduler = parts.use(await startScheduler(deps, { listen: `${HOST}:0`, clusterKey }));
   const schedulers = [`${HOST}:${scheduler.port}`];
+  const dataDirectory = home.path("router");
+  const blobs = parts.use(await openBlobs(deps, options.blobs ?? `file:${dataDirectory}`, dataDirectory));
   const router = parts.use(
     await startRouter(
-      { ...deps, store, ...(options.wrapLedger && { wrapLedger: options.wrapLedger }) },
+      { ...deps, store, blobs, prepareData: prepareInProcess, ...(options.wrapLedger && { wrapLedger: options.wrapLedger }) },
       {
         grpcListen: `${HOST}:${options.grpcPort}`,
         adminListen: `${HOST}:${options.adminPort}`,
         httpListen: `${HOST}:${options.httpPort}`,
+        consoleDirectory: CONSOLE_DIRECTORY,
         schedulers,
         clusterKey,
-        dataDirectory: home.path("router"),
+        dataDirectory,
         version: VERSION,
       },
     ),
@@ -106,7 +116,9 @@ function nodeOptions(
     ...["--id", id, "--listen", `${HOST}:0`, "--metrics-listen", `${HOST}:${nodeMetricsPort}`],
     ...["--cache-directory", home.path("nodes", id), "--cluster-key-file", home.path("cluster-key")],
     ...["--scheduler", scheduler, "--router", `${HOST}:${router.grpcPort}`, "--threads", String(threads)],
+    ...["--notice-seconds", "0", "--streams-seconds", "10"], // All nodes stop together, and somebody waits at a terminal.
     ...(options.bases.length > 0 ? ["--base", ...options.bases.map((base) => `${base.name}=${base.directory}`)] : []),
+    ...(options.nodeArguments ?? []),
   ];
   return { id, component: "node-agent", args, logFile: join(home.directory, "logs", `${id}.log`) };
 }

@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import { Fault } from "#kernel";
@@ -7,20 +7,21 @@ export interface MetricsServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Serves `/metrics` on a port of its own, so that it is never exposed with the API. */
+/**
+ * Serves `/metrics` on a port of its own, so that it is never exposed with the API; beside it `/healthz`, whether the
+ * process answers at all, and `/readyz`, whether new work should come here.
+ */
 export async function startMetricsServer(
   registry: Registry,
   listen: { readonly host: string; readonly port: number },
+  ready: () => boolean = () => true,
 ): Promise<MetricsServer> {
   const server = createServer((request, response) => {
-    if (request.method !== "GET" || request.url?.split("?")[0] !== "/metrics") {
-      response.writeHead(404).end();
-      return;
-    }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    );
+    const path = request.method === "GET" ? request.url?.split("?")[0] : undefined;
+    if (path === "/healthz") answerJson(response, 200, { status: "ok" });
+    else if (path === "/readyz") answerJson(response, ready() ? 200 : 503, { ready: ready() });
+    else if (path === "/metrics") answerMetrics(response, registry);
+    else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) =>
@@ -40,4 +41,15 @@ export async function startMetricsServer(
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function answerJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify(body));
+}
+
+function answerMetrics(response: ServerResponse, registry: Registry): void {
+  registry.metrics().then(
+    (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
+    (error: unknown) => response.writeHead(500).end(String(error)),
+  );
 }

@@ -29,7 +29,7 @@ export function startTrainerProcess(
       ...{ id: "trainer", component: "trainer", logFile: join(home.directory, "logs", "trainer.log") },
       args: () => [
         ...["--name", "trainer", "--router", `127.0.0.1:${router.grpcPort}`],
-        ...["--cluster-key-file", home.path("cluster-key"), "--directory", home.path("trainer")],
+        ...["--cluster-key-file", home.path("cluster-key"), "--directory", home.path("trainer"), "--metrics-listen", "127.0.0.1:0"],
       ],
     });
   })();

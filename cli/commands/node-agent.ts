@@ -1,44 +1,46 @@
 import { availableParallelism, hostname } from "node:os";
-import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { parseAddress } from "#kernel";
-import { startMetricsServer } from "../cluster/metrics-server.ts";
-import { createDeps, readOptions, readSecret, runUntilStopped } from "../component.ts";
+import { EVICTION_ORDERS, MIB } from "#kernel";
+import { openBases, parseBase } from "../cluster/blobs.ts";
+import { createDeps, readOptions, runUntilStopped } from "../component.ts";
+import { addGraceOptions, addLifeOptions, LIFE_OPTIONS, lifeFlags, openLife } from "../component-life.ts";
+import { addKubernetesOptions, KUBERNETES_OPTIONS, kubernetesAccess } from "../kubernetes/kubernetes-access.ts";
+import { peerAddresses } from "../kubernetes/peer-addresses.ts";
 
 const Options = z.object({
   id: z.string(),
   listen: z.string(),
   advertise: z.string().optional(),
-  metricsListen: z.string(),
   base: z.array(z.string().regex(/^[^=]+=.+$/, "is not NAME=DIR")).default([]),
   cacheDirectory: z.string(),
-  clusterKeyFile: z.string(),
   scheduler: z.array(z.string()).min(1),
   router: z.array(z.string()).min(1),
+  ...LIFE_OPTIONS,
+  ...KUBERNETES_OPTIONS,
   threads: z.coerce.number().int().min(1).max(256),
   prefillTokens: z.coerce.number().int().min(1).max(65_536).optional(),
   rows: z.coerce.number().int().min(1).max(1024).optional(),
+  slots: z.coerce.number().int().min(1).max(65_536).optional(),
+  ramMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
+  diskMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
+  eviction: z.enum(["lru", "gdsf", "cost"]),
 });
 
 export function addNodeAgentCommand(program: Command): void {
-  program
-    .command("node-agent")
+  addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("node-agent"))))
     .description("one node of a distributed cluster: an engine per base")
-    .addOption(new Option("--config <file>", "options as JSON"))
     .addOption(new Option("--id <id>", "unique in the cluster").env("DELTAPLANE_NODE_ID").default(hostname()))
     .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50053"))
     .addOption(new Option("--advertise <host:port>", "how routers reach it (default: what it listens on)").env("DELTAPLANE_ADVERTISE"))
-    .addOption(new Option("--metrics-listen <host:port>").env("DELTAPLANE_METRICS_LISTEN").default("0.0.0.0:9090"))
-    .addOption(new Option("--base <name=dir...>", "Hugging Face folders to load at start"))
+    .addOption(new Option("--base <name=dir...>", "Hugging Face folders, or s3://bucket/prefix, to load at start"))
     .addOption(
-      new Option("--cache-directory <dir>", "deltas on disk, claims on their way")
+      new Option("--cache-directory <dir>", "deltas on disk, bases from buckets, claims on their way")
         .env("DELTAPLANE_CACHE_DIRECTORY")
         .default(".deltaplane/node"),
     )
-    .addOption(new Option("--cluster-key-file <file>", "the secret of the cluster's parts").env("DELTAPLANE_CLUSTER_KEY_FILE"))
-    .addOption(new Option("--scheduler <host:port...>", "where to report").env("DELTAPLANE_SCHEDULERS"))
-    .addOption(new Option("--router <host:port...>", "where deltas come from and claims go").env("DELTAPLANE_ROUTERS"))
+    .addOption(new Option("--scheduler <host:port...>", "where to report; or kubernetes://<service>:<port>").env("DELTAPLANE_SCHEDULERS"))
+    .addOption(new Option("--router <host:port...>", "where deltas come from and claims go; likewise").env("DELTAPLANE_ROUTERS"))
     .addOption(new Option("--threads <n>", "of each engine").env("DELTAPLANE_THREADS").default(availableParallelism()))
     .addOption(
       new Option(
@@ -49,28 +51,52 @@ export function addNodeAgentCommand(program: Command): void {
     .addOption(
       new Option("--rows <n>", "at most in one batch (default: 32); fewer are faster each, and less together").env("DELTAPLANE_ROWS"),
     )
-    .action((flags: Record<string, unknown>) =>
-      runUntilStopped(async () => {
+    .addOption(new Option("--slots <n>", "deltas in one engine at a time (default: 64)").env("DELTAPLANE_SLOTS"))
+    .addOption(new Option("--ram-mib <n>", "deltas in memory (default: 1024)").env("DELTAPLANE_RAM_MIB"))
+    .addOption(new Option("--disk-mib <n>", "deltas on disk (default: 16384)").env("DELTAPLANE_DISK_MIB"))
+    .addOption(
+      new Option("--eviction <order>", "which delta leaves first: longest unused, or cheap to have again for its size and use")
+        .choices(Object.keys(EVICTION_ORDERS))
+        .env("DELTAPLANE_EVICTION")
+        .default("lru"),
+    )
+    .action((_flags: unknown, command: Command) =>
+      runUntilStopped(async (stop) => {
         const { startNodeAgent } = await import("#node-agent");
-        const options = readOptions(Options, flags);
+        const options = readOptions(Options, lifeFlags(command));
         const deps = createDeps(options.id);
         await using parts = new AsyncDisposableStack();
-        parts.use(await startMetricsServer(deps.registry, parseAddress(options.metricsListen)));
+        const life = await openLife("node-agent", options, deps, parts, stop);
+        const bases = parts.use(openBases(deps, options.cacheDirectory));
+        const access = kubernetesAccess(deps, options, parts);
         const agent = parts.use(
-          await startNodeAgent(deps, {
-            id: options.id,
-            listen: options.listen,
-            ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
-            bases: options.base.map(parseBase),
-            cacheDirectory: options.cacheDirectory,
-            clusterKey: readSecret(options.clusterKeyFile),
-            schedulers: options.scheduler,
-            routers: options.router,
-            threads: options.threads,
-            ...(options.prefillTokens === undefined ? {} : { prefillTokensMax: options.prefillTokens }),
-            ...(options.rows === undefined ? {} : { engine: { rowsMax: options.rows } }),
-          }),
+          await startNodeAgent(
+            { ...deps, tracer: life.tracer, openBaseFolder: (location) => bases.open(location, stop) },
+            {
+              id: options.id,
+              listen: options.listen,
+              ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+              bases: options.base.map(parseBase),
+              cacheDirectory: options.cacheDirectory,
+              ...life.credentials,
+              grace: life.grace,
+              schedulers: await peerAddresses(options.scheduler, access),
+              routers: await peerAddresses(options.router, access),
+              threads: options.threads,
+              ...(options.prefillTokens === undefined ? {} : { prefillTokensMax: options.prefillTokens }),
+              engine: {
+                ...(options.rows !== undefined && { rowsMax: options.rows }),
+                ...(options.slots !== undefined && { slotsMax: options.slots }),
+              },
+              deltas: {
+                eviction: EVICTION_ORDERS[options.eviction],
+                ...(options.ramMib !== undefined && { ramBytesMax: options.ramMib * MIB }),
+                ...(options.diskMib !== undefined && { diskBytesMax: options.diskMib * MIB }),
+              },
+            },
+          ),
         );
+        life.readyWhen(() => agent.ready());
         deps.log.info({ port: agent.port }, "node agent ready");
         // An orphan serves nobody: the cluster that started this process is gone when the channel to it closes.
         process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
@@ -78,9 +104,4 @@ export function addNodeAgentCommand(program: Command): void {
         return parts.move();
       }),
     );
-}
-
-function parseBase(text: string): { readonly name: string; readonly directory: string } {
-  const [, name, directory] = /^([^=]+)=(.+)$/.exec(text)!;
-  return { name: name!, directory: resolve(directory!) };
 }

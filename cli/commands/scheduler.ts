@@ -1,27 +1,62 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { parseAddress } from "#kernel";
-import { startMetricsServer } from "../cluster/metrics-server.ts";
-import { createDeps, readOptions, readSecret, runUntilStopped } from "../component.ts";
+import { SECOND } from "#kernel";
+import { openStore, STATE_URLS } from "../cluster/store.ts";
+import { createDeps, readOptions, runUntilStopped } from "../component.ts";
+import { addLifeOptions, LIFE_OPTIONS, openLife } from "../component-life.ts";
+import { kubernetesAccess } from "../kubernetes/kubernetes-access.ts";
+import {
+  addSchedulerKubernetesOptions,
+  SCHEDULER_KUBERNETES_OPTIONS,
+  schedulerFlags,
+  schedulerLeases,
+  startController,
+} from "../kubernetes/scheduler-options.ts";
 
-const Options = z.object({ listen: z.string(), clusterKeyFile: z.string(), metricsListen: z.string() });
+const Options = z.object({
+  listen: z.string(),
+  state: z.string().optional(),
+  idleSeconds: z.coerce.number().positive().optional(),
+  ...LIFE_OPTIONS,
+  ...SCHEDULER_KUBERNETES_OPTIONS,
+});
 
 export function addSchedulerCommand(program: Command): void {
-  program
-    .command("scheduler")
+  addSchedulerKubernetesOptions(addLifeOptions(program.command("scheduler")))
     .description("one scheduler of a distributed cluster")
-    .addOption(new Option("--config <file>", "options as JSON"))
     .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50054"))
-    .addOption(new Option("--cluster-key-file <file>", "the secret of the cluster's parts").env("DELTAPLANE_CLUSTER_KEY_FILE"))
-    .addOption(new Option("--metrics-listen <host:port>").env("DELTAPLANE_METRICS_LISTEN").default("0.0.0.0:9090"))
-    .action((flags: Record<string, unknown>) =>
-      runUntilStopped(async () => {
-        const { startScheduler } = await import("#scheduler/service");
-        const options = readOptions(Options, flags);
+    .addOption(
+      new Option("--state <url>", `where several schedulers agree on who leads: ${STATE_URLS} (default: this one is alone)`).env(
+        "DELTAPLANE_STATE",
+      ),
+    )
+    .addOption(
+      new Option("--idle-seconds <n>", "without a request for so long, a base wants no node (default: one always)").env(
+        "DELTAPLANE_IDLE_SECONDS",
+      ),
+    )
+    .action((_flags: unknown, command: Command) =>
+      runUntilStopped(async (stop) => {
+        const { SCHEDULER_SETTLE_MS, startScheduler } = await import("#scheduler/service");
+        const options = readOptions(Options, schedulerFlags(command));
         const deps = createDeps("scheduler");
         await using parts = new AsyncDisposableStack();
-        parts.use(await startMetricsServer(deps.registry, parseAddress(options.metricsListen)));
-        const scheduler = parts.use(await startScheduler(deps, { listen: options.listen, clusterKey: readSecret(options.clusterKeyFile) }));
+        const life = await openLife("scheduler", options, deps, parts, stop);
+        const { listen, state, idleSeconds } = options;
+        const store = state === undefined ? undefined : parts.use(await openStore(state, deps.log));
+        const access = kubernetesAccess(deps, options, parts);
+        const leases = await schedulerLeases(options, store, access);
+        const scheduler = parts.use(
+          await startScheduler(
+            { ...deps, ...(leases && { leases }) },
+            {
+              ...{ listen, ...life.credentials, settleMs: SCHEDULER_SETTLE_MS },
+              ...(idleSeconds !== undefined && { idleMsMax: idleSeconds * SECOND }),
+            },
+          ),
+        );
+        await startController(options, access, () => scheduler.leaderEpoch(), parts);
+        life.readyWhen(() => scheduler.ready());
         deps.log.info({ port: scheduler.port }, "scheduler ready");
         return parts.move();
       }),

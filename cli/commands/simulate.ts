@@ -1,10 +1,13 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { Fault, MINUTE, systemClock } from "#kernel";
-import type { ArrivalsName, Comparison, ComparisonOptions, Metric } from "#scheduler/sim";
+import { Fault, MINUTE } from "#kernel";
+import type { ArrivalsName, Comparison, ComparisonOptions, Metric, SeedComparison } from "#scheduler/sim";
 import { outputOf } from "../connection.ts";
 import { printMessage } from "../output.ts";
+import { runSimulations } from "../simulation-jobs.ts";
+import { SIMULATION_COLUMNS, tableOf } from "../simulation-table.ts";
+import { readTraceFile } from "../trace-option.ts";
 
 interface SimulateFlags {
   readonly trace?: string;
@@ -21,24 +24,14 @@ interface SimulateFlags {
   readonly faults?: boolean;
   readonly sizeForSlo?: number;
   readonly plots?: string;
+  readonly jobs: number;
+  readonly suite?: string;
+  readonly resume?: string;
+  readonly report?: boolean;
+  readonly record?: boolean;
 }
 
-/** In the table; the summary has the promised seven. */
-const COLUMNS: readonly (readonly [Metric, string])[] = [
-  ["ttft_ms_p50", "TTFT p50 ms"],
-  ["ttft_ms_p99", "TTFT p99 ms"],
-  ["hit_share", "in slot"],
-  ["hit_share_ram", "in RAM"],
-  ["hit_share_disk", "on disk"],
-  ["loads_per_s", "loads/s"],
-  ["load_mb_per_s", "MB/s"],
-  ["store_mb_per_s", "store MB/s"],
-  ["slo_share", "SLO"],
-  ["slo_delta_share", "deltas at SLO"],
-  ["jain", "Jain"],
-  ["churn", "churn"],
-  ["imbalance", "imbalance"],
-];
+/** What is promised of each policy. */
 const SUMMARY: readonly Metric[] = ["ttft_ms_p50", "ttft_ms_p99", "hit_share", "loads_per_s", "slo_share", "jain", "churn"];
 
 export function addSimulateCommand(program: Command): void {
@@ -59,8 +52,21 @@ export function addSimulateCommand(program: Command): void {
     .option("--faults", "a node fails, one is slow, the object store is slow")
     .option("--size-for-slo <share>", "also find the nodes each policy needs for this share of requests in time", positive)
     .option("--plots <dir>", "write an SVG for each metric")
+    .option("--jobs <n>", "processes that simulate", wholePositive, 1)
+    .option(
+      "--suite <name>",
+      "the tables of docs/placement.md instead of one: placement; takes --trace, --seeds, --jobs, --resume, --record",
+    )
+    .option("--resume <file>", "of a suite: keep finished runs here and leave out those that are")
+    .option("--report", "of a suite: only tell what --resume has")
+    .option("--record", "also write the tables and plots to bench/results/")
     .action(async (flags: SimulateFlags, command: Command) => {
-      const { compare, COMPARISON_DEFAULTS, POLICIES } = await import("#scheduler/sim");
+      if (flags.suite !== undefined) {
+        const { simulateSuite } = await import("../placement-suite-command.ts");
+        await simulateSuite(flags.suite, flags, outputOf(command));
+        return;
+      }
+      const { joinSeeds, COMPARISON_DEFAULTS, POLICIES } = await import("#scheduler/sim");
       const options: ComparisonOptions = {
         ...COMPARISON_DEFAULTS,
         ...numbers(flags),
@@ -69,9 +75,14 @@ export function addSimulateCommand(program: Command): void {
         ...(flags.model === undefined ? {} : { model: flags.model }),
         faults: flags.faults ?? false,
         sizeForSlo: flags.sizeForSlo,
-        progress: printMessage,
       };
-      const comparison = compare(options, systemClock);
+      const seeds: SeedComparison[] = [];
+      const tasks = Array.from({ length: options.seeds }, (_, index) => ({ options, seed: index + 1 }));
+      await runSimulations(tasks, flags.jobs, (index, result) => {
+        seeds[index] = result;
+        printMessage(`seed ${index + 1} of ${options.seeds}: ${result.requests} requests`);
+      });
+      const comparison = joinSeeds(seeds);
       const { createReport, printReport } = await import("#bench"); // Loads an inference runtime: not before it is needed.
       if (flags.plots !== undefined) await writePlots(flags.plots, comparison);
       printReport(await createReport("simulate", tableOf(comparison), summaryOf(comparison)), outputOf(command));
@@ -83,11 +94,7 @@ async function workloadOf(flags: SimulateFlags): Promise<ComparisonOptions["work
     throw new Fault("parameter_invalid", "--trace and --workload exclude each other", { detail: { field: "workload" } });
   }
   if (flags.trace === undefined) return (flags.workload ?? "poisson") as ArrivalsName; // An unknown name is refused by compare.
-  const { readTrace } = await import("#scheduler/sim");
-  const text = await readFile(flags.trace, "utf8").catch((cause: unknown) => {
-    throw new Fault("parameter_invalid", `can't read the trace ${flags.trace}`, { detail: { field: "trace" }, cause });
-  });
-  return readTrace(text);
+  return readTraceFile(flags.trace);
 }
 
 /** Only what was given: the rest has its defaults. */
@@ -97,19 +104,6 @@ function numbers({ nodes, deltas, oversubscription, seeds, minutes, load, skew }
     durationMs: minutes === undefined ? undefined : minutes * MINUTE,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-}
-
-function tableOf({ policies }: Comparison): Record<string, string | number>[] {
-  return policies.map(({ policy, figures, nodesAtSlo }) => ({
-    policy: policy.name,
-    ...Object.fromEntries(
-      COLUMNS.map(([metric, title]) => {
-        const { mean, halfWidth } = figures[metric];
-        return [title, `${short(mean)} ±${short(halfWidth)}`];
-      }),
-    ),
-    ...(nodesAtSlo ? { "nodes at SLO": `${short(nodesAtSlo.mean)} ±${short(nodesAtSlo.halfWidth)}` } : {}),
-  }));
 }
 
 function summaryOf({ policies, speedOverRealTime }: Comparison): Record<string, number> {
@@ -124,15 +118,11 @@ function summaryOf({ policies, speedOverRealTime }: Comparison): Record<string, 
 async function writePlots(directory: string, { policies }: Comparison): Promise<void> {
   const { barPlot } = await import("#scheduler/sim");
   await mkdir(directory, { recursive: true });
-  for (const [metric, title] of COLUMNS) {
+  for (const [metric, title] of SIMULATION_COLUMNS) {
     const bars = policies.map(({ policy, figures }) => ({ name: policy.name, value: figures[metric] }));
     await writeFile(join(directory, `${metric.replaceAll("_", "-")}.svg`), barPlot(title, bars));
   }
-  printMessage(`${COLUMNS.length} plots in ${directory}`);
-}
-
-function short(value: number): string {
-  return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
+  printMessage(`${SIMULATION_COLUMNS.length} plots in ${directory}`);
 }
 
 function positive(text: string): number {

@@ -43,6 +43,9 @@ export function addStatusCommand(program: Command): void {
           return bases.length === 0 ? [{ node, base: undefined }] : bases.map((base) => ({ node, base }));
         });
         printRows(output, rows, COLUMNS);
+        printMessage(cluster.leader === "" ? "no scheduler leads" : `${cluster.leader} leads (epoch ${cluster.leaderEpoch})`);
+        for (const { baseName, nodesWanted, demand } of cluster.baseTargets)
+          printMessage(`${baseName}: ${demand.toFixed(0)} tokens/s asked for, ${nodesWanted} nodes wanted`);
         printMessage(
           `${cluster.requestsRunning} requests running, ${cluster.claimsPending} claims on their way to the ledger, version ${cluster.version}`,
         );

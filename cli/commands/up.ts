@@ -1,11 +1,14 @@
+import { hostname } from "node:os";
 import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { BLOB_URLS } from "#blobs";
 import { DEMO_BASE, setUpDemo } from "../cluster/demo.ts";
 import { openHome } from "../cluster/home.ts";
 import { STATE_URLS } from "../cluster/store.ts";
 import { printDemo, readyLine } from "../cluster/welcome.ts";
 import { createDeps, runUntilStopped } from "../component.ts";
 import { printData, printMessage } from "../output.ts";
+import { openTracing } from "../tracing/open-tracing.ts";
 
 interface UpOptions {
   readonly nodes: number;
@@ -16,6 +19,9 @@ interface UpOptions {
   readonly metricsPort: number;
   readonly threads?: number;
   readonly state?: string;
+  readonly blobs?: string;
+  readonly traceEndpoint?: string;
+  readonly traceRatio: number;
   readonly demo: boolean;
 }
 
@@ -36,6 +42,9 @@ export function addUpCommand(program: Command): void {
     .addOption(new Option("--metrics-port <n>", "nodes take the ports after it").argParser(port).default(9_090))
     .option("--threads <n>", "of each node's engine (default: the cores shared out)", count)
     .addOption(new Option("--state <url>", `${STATE_URLS} (default: a file in .deltaplane)`).env("DELTAPLANE_STATE"))
+    .addOption(new Option("--blobs <url>", `${BLOB_URLS} (default: in .deltaplane)`).env("DELTAPLANE_BLOBS"))
+    .addOption(new Option("--trace-endpoint <url>", "OTLP over gRPC; nothing is traced without").env("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    .addOption(new Option("--trace-ratio <0..1>", "of the requests").env("OTEL_TRACES_SAMPLER_ARG").argParser(ratio).default(1))
     .option("--no-demo", "without the demo base, tenants and deltas")
     .action((options: UpOptions) => runUntilStopped((signal) => start(options, signal)));
 }
@@ -43,8 +52,10 @@ export function addUpCommand(program: Command): void {
 async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisposable> {
   const { startEmbeddedCluster } = await import("../cluster/embedded-cluster.ts");
   const home = openHome();
-  const deps = createDeps("deltaplane");
   await using parts = new AsyncDisposableStack();
+  const { traceEndpoint: endpoint, traceRatio } = options;
+  const tracing = { endpoint, ratio: traceRatio, decides: true, component: "router", instance: hostname() };
+  const deps = { ...createDeps("deltaplane"), tracer: parts.use(await openTracing(tracing)).tracer };
   printMessage("starting router, scheduler and node agents …");
   const cluster = parts.use(
     await startEmbeddedCluster(deps, home, signal, {
@@ -56,6 +67,8 @@ async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisp
       metricsPort: options.metricsPort,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.state === undefined ? {} : { state: options.state }),
+      ...(options.blobs === undefined ? {} : { blobs: options.blobs }),
+      ...(endpoint === undefined ? {} : { nodeArguments: ["--trace-endpoint", endpoint] }),
     }),
   );
   const models = options.demo ? await setUpDemo(cluster, home) : [];
@@ -67,6 +80,12 @@ async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisp
 function count(text: string): number {
   if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError("not a number from 1 to 999");
   return Number(text);
+}
+
+function ratio(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError("not a number from 0 to 1");
+  return value;
 }
 
 function port(text: string): number {

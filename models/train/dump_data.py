@@ -10,18 +10,22 @@ import random
 from pathlib import Path
 
 from base_corpus import FIRST_MIX, SECOND_MIX, make_document
-from examples import draw_distinct, write_jsonl
+from examples import choose_covering, draw_distinct, write_jsonl
 from train_demo import DELTAS, HELD_OUT_EVALUATED, SEED, TRAIN_SAMPLE
 
 DATA = Path(__file__).resolve().parent / "data"
 FIRST_SHARE = 0.85  # of the base's documents, as of its steps
 
 
+CANDIDATES = 4_000  # from which the examples are chosen: a person who labels 200 does not label the first 200 either
+
+
 def dump_tasks(folder: Path, count: int) -> None:
-    """Write `<task>-train.jsonl` and `<task>-heldout.jsonl`; the first examples are those of train-sample.jsonl."""
+    """Write `<task>-train.jsonl`, chosen so that its words are those of the task, and `<task>-heldout.jsonl`."""
     for index, (name, delta) in enumerate(DELTAS.items()):
         seed = SEED + 100 * (1 + index)
-        write_jsonl(folder / f"{name}-train.jsonl", draw_distinct(delta.make, random.Random(seed + 1), count, held_out=False))
+        candidates = draw_distinct(delta.make, random.Random(seed + 1), CANDIDATES, held_out=False)
+        write_jsonl(folder / f"{name}-train.jsonl", choose_covering(candidates, count))
         held_out = draw_distinct(delta.make, random.Random(SEED), HELD_OUT_EVALUATED, held_out=True)
         write_jsonl(folder / f"{name}-heldout.jsonl", held_out)
 

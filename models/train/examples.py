@@ -1,8 +1,11 @@
 """The example record shared by all three demo tasks, and the held-out split."""
 
 import hashlib
+import heapq
 import json
 import random
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +50,39 @@ def draw_distinct(make: Maker, rng: random.Random, count: int, held_out: bool) -
         example = draw(make, rng, held_out)
         found.setdefault(example.prompt, example)
     return list(found.values())
+
+
+def choose_covering(examples: list[Example], count: int) -> list[Example]:
+    """Choose `count` examples whose prompts show as many different words as possible, each as often as the others.
+
+    One after the other, always the example with the largest gain; a word is worth
+    1 when it has not been shown, 1/4 when once, 1/9 when twice and so on. The
+    gain per example only falls, so that a heap of old gains is enough. Ties go to
+    the example that was drawn first.
+    """
+    shown: Counter[str] = Counter()
+
+    def gain(example: Example) -> float:
+        return sum(1 / (1 + shown[word]) ** 2 for word in words_of(example))
+
+    heap = [(-gain(example), index) for index, example in enumerate(examples)]
+    heapq.heapify(heap)
+    chosen: list[Example] = []
+    while heap and len(chosen) < count:
+        _, index = heap[0]
+        fresh = (-gain(examples[index]), index)
+        if len(heap) > 1 and fresh > min(heap[1:3]):
+            heapq.heapreplace(heap, fresh)
+            continue
+        heapq.heappop(heap)
+        chosen.append(examples[index])
+        shown.update(words_of(examples[index]))
+    return chosen
+
+
+def words_of(example: Example) -> set[str]:
+    """Tell the different words of a prompt; digits make no word."""
+    return set(re.findall(r"[^\W\d_]+", example.prompt.lower()))
 
 
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:

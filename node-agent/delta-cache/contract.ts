@@ -1,4 +1,4 @@
-import type { Bytes, Millis, Tier } from "#kernel";
+import type { Bytes, CreateEvictionOrder, Millis, Tier } from "#kernel";
 import type { DeltaReference } from "#model";
 import type { Slot } from "../engine/contract.ts";
 
@@ -61,7 +61,14 @@ export class StaleCopy extends Error {
 export type TierEvent = { readonly tier: Tier; readonly reference: DeltaReference } & (
   | { readonly kind: "hit" | "miss" | "loading" | "evicting" | "gone" }
   /** `size` in the tier's unit. */
-  | { readonly kind: "ready"; readonly size: number; readonly loadMs: Millis }
+  | {
+      readonly kind: "ready";
+      readonly size: number;
+      /** From the wish to the entry; 0 for one that was there already. */
+      readonly loadMs: Millis;
+      /** Of it, the tier's own load, without the tiers below and without waiting; undefined for one that was there already. */
+      readonly ownMs?: Millis;
+    }
   | { readonly kind: "references"; readonly references: number }
   /** The load failed; the entry is gone. */
   | { readonly kind: "failed"; readonly error: unknown }
@@ -81,6 +88,8 @@ export interface TierLimits {
   readonly loadsMax: number;
   /** Further deltas that may wait for their load or for room; one more is refused with capacity_exhausted. */
   readonly waitingMax: number;
+  /** Who leaves first. Default: least recently used. */
+  readonly eviction?: CreateEvictionOrder;
 }
 
 /** One tier as a table shows it. */
@@ -88,6 +97,10 @@ export interface TierStatus {
   readonly entries: number;
   readonly used: number;
   readonly capacity: number;
+  /** Entries that somebody holds. */
+  readonly held: number;
+  /** Loads that wait for room: somebody must let go first. */
+  readonly starved: number;
 }
 
 /** What a delta is, known once it was read. */

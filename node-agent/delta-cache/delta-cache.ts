@@ -1,4 +1,15 @@
-import { type BaseDigest, type Bytes, type Clock, type DeltaDigest, Fault, GIB, isFault, MIB } from "#kernel";
+import {
+  type BaseDigest,
+  type Bytes,
+  type Clock,
+  type CreateEvictionOrder,
+  type DeltaDigest,
+  Fault,
+  GIB,
+  isFault,
+  leastRecentlyUsed,
+  MIB,
+} from "#kernel";
 import type { BaseInfo, DeltaInspection, DeltaReference, LoadedDelta } from "#model";
 import type { Engine, Slot } from "../engine/contract.ts";
 import type { Arrival, DeltaLease, DeltaOrigin, TierLease, TierLimits, TierObserver, TierStatus } from "./contract.ts";
@@ -6,8 +17,10 @@ import { noteUse, type StoredDelta, scanFolders } from "./delta-folder.ts";
 import type { DeltaLoader } from "./delta-loader.ts";
 import { createDiskSource } from "./disk-source.ts";
 import { createFailureMemory, type FailureMemory, type FailureMemoryOptions } from "./failure-memory.ts";
+import { LoadTimes } from "./load-times.ts";
 import { createRamSource, isBadContent } from "./ram-source.ts";
 import { ResidencyBook } from "./residency-book.ts";
+import { type FetchFromPeer, SharedOrigin } from "./shared-origin.ts";
 import { createSlotSource } from "./slot-source.ts";
 import { Tier } from "./tier.ts";
 
@@ -20,6 +33,17 @@ export interface DeltaCacheOptions {
   /** Default 256 MiB: the largest delta that is fetched, and what is set aside while one is. */
   readonly fetchBytesMax?: Bytes;
   readonly failures?: FailureMemoryOptions;
+  /** Of each tier. Default: least recently used leaves first. */
+  readonly eviction?: CreateEvictionOrder;
+}
+
+export interface DeltaCacheDeps {
+  readonly clock: Clock;
+  readonly origin: DeltaOrigin;
+  readonly loader: DeltaLoader;
+  /** Default: other nodes are not asked. */
+  readonly fetchFromPeer?: FetchFromPeer;
+  readonly observer?: TierObserver;
 }
 
 /** Two at a time: one reads while the other converts; more only compete for the disk and the engine's cores. */
@@ -59,9 +83,12 @@ export interface DeltaSlots {
  */
 export class DeltaCache implements AsyncDisposable {
   readonly residency = new ResidencyBook();
+  readonly loadTimes = new LoadTimes();
   readonly #clock: Clock;
   readonly #loader: DeltaLoader;
   readonly #observer: TierObserver;
+  readonly #origin: SharedOrigin;
+  readonly #eviction: CreateEvictionOrder;
   readonly #bases = new Map<BaseDigest, BaseInfo>();
   readonly #disk: Tier<StoredDelta>;
   readonly #ram: Tier<LoadedDelta>;
@@ -70,11 +97,7 @@ export class DeltaCache implements AsyncDisposable {
   readonly #failures: FailureMemory;
   readonly #pinnedBytesMax: Bytes;
 
-  constructor(
-    deps: { readonly clock: Clock; readonly origin: DeltaOrigin; readonly loader: DeltaLoader; readonly observer?: TierObserver },
-    options: DeltaCacheOptions,
-    stored: readonly StoredDelta[],
-  ) {
+  constructor(deps: DeltaCacheDeps, options: DeltaCacheOptions, stored: readonly StoredDelta[]) {
     const diskBytesMax = options.diskBytesMax ?? 16 * GIB;
     const ramBytesMax = options.ramBytesMax ?? GIB;
     const fetchBytesMax = Math.min(options.fetchBytesMax ?? 256 * MIB, diskBytesMax);
@@ -84,13 +107,16 @@ export class DeltaCache implements AsyncDisposable {
     this.#pinnedBytesMax = ramBytesMax * PINNED_SHARE_MAX;
     this.#observer = (event) => {
       this.residency.observe(event);
+      this.loadTimes.observe(event);
       if (event.tier === "disk" && event.kind === "hit") void noteUse(options.directory, event.reference, deps.clock.now());
       deps.observer?.(event);
     };
-    const diskSource = createDiskSource(deps.origin, options.directory, fetchBytesMax);
-    this.#disk = new Tier("disk", deps.clock, diskSource, limits(diskBytesMax, DISK_ENTRIES_MAX, FETCHES_MAX), this.#observer);
+    this.#eviction = options.eviction ?? leastRecentlyUsed;
+    this.#origin = new SharedOrigin(deps.origin, deps.fetchFromPeer ?? noPeers);
+    const diskSource = createDiskSource(this.#origin, options.directory, fetchBytesMax);
+    this.#disk = new Tier("disk", deps.clock, diskSource, this.#limits(diskBytesMax, DISK_ENTRIES_MAX, FETCHES_MAX), this.#observer);
     const ramSource = createRamSource(this.#disk, deps.loader, this.#bases, (digest, facts) => this.residency.learn(digest, facts));
-    this.#ram = new Tier("ram", deps.clock, ramSource, limits(ramBytesMax, RAM_ENTRIES_MAX, RAM_LOADS_MAX), this.#observer);
+    this.#ram = new Tier("ram", deps.clock, ramSource, this.#limits(ramBytesMax, RAM_ENTRIES_MAX, RAM_LOADS_MAX), this.#observer);
     for (const delta of stored) this.#disk.adopt(delta.reference, delta, delta.sizeBytes);
   }
 
@@ -105,7 +131,7 @@ export class DeltaCache implements AsyncDisposable {
 
   openSlots(engine: Pick<Engine, "attach" | "detach">, { slotsMax, tableRanksMax }: SlotLimits): DeltaSlots {
     const source = createSlotSource(this.#ram, engine);
-    const tier = new Tier("slot", this.#clock, source, limits(tableRanksMax, slotsMax, RAM_LOADS_MAX), this.#observer);
+    const tier = new Tier("slot", this.#clock, source, this.#limits(tableRanksMax, slotsMax, RAM_LOADS_MAX), this.#observer);
     this.#slots.add(tier);
     return {
       acquire: (reference, signal) => this.#acquire(tier, reference, signal),
@@ -117,6 +143,33 @@ export class DeltaCache implements AsyncDisposable {
         tier.close(reason);
       },
     };
+  }
+
+  /** Other nodes, `host:port`, that may have the delta: asked before the store when it has to be fetched. */
+  hint(digest: DeltaDigest, sources: readonly string[]): void {
+    if (!this.#disk.has(digest)) this.#origin.hint(digest, sources);
+  }
+
+  /** Brings a delta into a tier, and leaves its pin as it is. */
+  async raise(reference: DeltaReference, target: "ram" | "disk", signal: AbortSignal): Promise<void> {
+    const tier: Tier<unknown> = target === "ram" ? this.#ram : this.#disk;
+    (await this.#remembering(reference, () => tier.acquire(reference, signal))).release();
+  }
+
+  /** Drops a delta from slots and RAM once nothing uses it; pinned ones stay. */
+  lower(digest: DeltaDigest): void {
+    if (this.#pins.has(digest)) return;
+    for (const tier of [...this.#slots, this.#ram]) tier.forget(digest);
+  }
+
+  /**
+   * The delta's files, for another node: held until released.
+   * @throws Fault delta_unavailable when it is neither on disk nor on its way from the store
+   */
+  lend(reference: DeltaReference, signal: AbortSignal): Promise<TierLease<StoredDelta>> {
+    const { digest } = reference;
+    if (this.#disk.has(digest) || this.#origin.comesFromStore(digest)) return this.#disk.acquire(reference, signal);
+    throw new Fault("delta_unavailable", "the delta is not on this node");
   }
 
   /** Brings a delta into RAM and keeps it there while pinned. Called again with `pinned` false it unpins. */
@@ -193,6 +246,10 @@ export class DeltaCache implements AsyncDisposable {
     this.residency.setPinned(reference.digest, true);
   }
 
+  #limits(capacity: number, entriesMax: number, loadsMax: number): TierLimits {
+    return { capacity, entriesMax, loadsMax, waitingMax: WAITING_MAX, eviction: this.#eviction };
+  }
+
   #unpin(digest: DeltaDigest): void {
     const pin = this.#pins.get(digest);
     if (!pin) return;
@@ -203,13 +260,10 @@ export class DeltaCache implements AsyncDisposable {
 }
 
 /** Opens the cache over what an earlier life left on disk; what is there is verified when it is read. */
-export async function openDeltaCache(
-  deps: { readonly clock: Clock; readonly origin: DeltaOrigin; readonly loader: DeltaLoader; readonly observer?: TierObserver },
-  options: DeltaCacheOptions,
-): Promise<DeltaCache> {
+export async function openDeltaCache(deps: DeltaCacheDeps, options: DeltaCacheOptions): Promise<DeltaCache> {
   return new DeltaCache(deps, options, await scanFolders(options.directory));
 }
 
-function limits(capacity: number, entriesMax: number, loadsMax: number): TierLimits {
-  return { capacity, entriesMax, loadsMax, waitingMax: WAITING_MAX };
-}
+const noPeers: FetchFromPeer = async () => {
+  throw new Fault("delta_unavailable", "other nodes are not asked");
+};

@@ -1,22 +1,23 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Bytes, Fault, type Millis, SECOND, unreachable } from "#kernel";
-import type { DeltaReference } from "#model";
-import { type DownloadDeltaResponse, type GrpcChannel, ModelServiceService } from "#proto";
+import { type DownloadDeltaResponse, type GrpcChannel, ModelServiceService, NodeServiceService } from "#proto";
 import type { DeltaOrigin } from "./contract.ts";
 import { CONFIG_FILE, WEIGHTS_FILE } from "./delta-folder.ts";
+import type { FetchFromPeer } from "./shared-origin.ts";
 
 /** A fetch that takes longer is given up: whoever waits is better served by another node. */
 const FETCH_MS_MAX: Millis = 60 * SECOND;
 
 /** Deltas from the routers' stores, asked in turn until one answers. */
-export function createGrpcOrigin(routers: readonly GrpcChannel[]): DeltaOrigin {
+export function createGrpcOrigin(routers: Iterable<GrpcChannel>): DeltaOrigin {
   return {
     async fetch(reference, directory, bytesMax, signal) {
       let failure = new Fault("delta_unavailable", "this node knows no router to fetch deltas from");
       for (const router of routers) {
         try {
-          return await download(router, reference, directory, bytesMax, signal);
+          const call = { signal, timeoutMs: FETCH_MS_MAX };
+          return await receive(router.serverStream(ModelServiceService.downloadDelta, { delta: reference }, call), directory, bytesMax);
         } catch (error) {
           signal.throwIfAborted();
           if (!(error instanceof Fault) || !isUnreachable(error)) throw error;
@@ -28,16 +29,24 @@ export function createGrpcOrigin(routers: readonly GrpcChannel[]): DeltaOrigin {
   };
 }
 
+/** Deltas from other nodes, each over a channel of its own: few are fetched, and from anywhere. */
+export function createPeerFetch(openTo: (address: string) => GrpcChannel): FetchFromPeer {
+  return async (address, delta, directory, bytesMax, signal) => {
+    await using channel = openTo(address);
+    const call = { signal, timeoutMs: FETCH_MS_MAX };
+    await receive(channel.serverStream(NodeServiceService.fetchDelta, { delta }, call), directory, bytesMax);
+  };
+}
+
 function isUnreachable(fault: Fault): boolean {
   return fault.code === "unavailable" || fault.code === "deadline_exceeded" || fault.code === "cancelled";
 }
 
-async function download(router: GrpcChannel, delta: DeltaReference, directory: string, bytesMax: Bytes, signal: AbortSignal) {
+async function receive(parts: AsyncIterable<DownloadDeltaResponse>, directory: string, bytesMax: Bytes): Promise<void> {
   await using config = await openFile(join(directory, CONFIG_FILE));
   await using weights = await openFile(join(directory, WEIGHTS_FILE));
   let received = 0;
-  const call = { signal, timeoutMs: FETCH_MS_MAX };
-  for await (const { part } of router.serverStream(ModelServiceService.downloadDelta, { delta }, call)) {
+  for await (const { part } of parts) {
     if (!part) continue;
     received += part.value.byteLength;
     if (received > bytesMax) throw new Fault("message_too_large", `the delta is larger than the ${bytesMax} bytes this node takes`);

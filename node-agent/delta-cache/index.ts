@@ -1,5 +1,13 @@
 export type { Arrival, DeltaLease, DeltaOrigin, TierEvent, TierObserver, TierStatus } from "./contract.ts";
-export { DeltaCache, type DeltaCacheOptions, type DeltaSlots, openDeltaCache, type SlotLimits } from "./delta-cache.ts";
+export {
+  DeltaCache,
+  type DeltaCacheDeps,
+  type DeltaCacheOptions,
+  type DeltaSlots,
+  openDeltaCache,
+  type SlotLimits,
+} from "./delta-cache.ts";
 export { type DeltaLoader, openDeltaLoader } from "./delta-loader.ts";
-export { createGrpcOrigin } from "./grpc-origin.ts";
+export { createGrpcOrigin, createPeerFetch } from "./grpc-origin.ts";
 export type { ResidencyBook, ResidencyChanges, ResidencyFeed } from "./residency-book.ts";
+export { storedParts } from "./stored-parts.ts";

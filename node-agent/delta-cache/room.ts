@@ -22,7 +22,7 @@ export type RoomPlan =
   | { readonly kind: "never" };
 
 /**
- * Plans room for an entry of `size`. `idle` are the entries that nobody uses, least recently used first; victims are
+ * Plans room for an entry of `size`. `idle` are the entries that nobody uses, in the order in which they should leave; victims are
  * taken from its front, just as many as are needed.
  */
 export function planRoom(now: Occupancy, size: number, idle: Iterable<readonly [DeltaDigest, number]>): RoomPlan {

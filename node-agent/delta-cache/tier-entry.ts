@@ -1,3 +1,4 @@
+import type { CacheEntry } from "#kernel";
 import type { DeltaReference } from "#model";
 import type { TierLease } from "./contract.ts";
 
@@ -24,6 +25,8 @@ export interface ReadyEntry<V> {
   readonly reference: DeltaReference;
   readonly value: V;
   readonly size: number;
+  /** What the tier's order of eviction knows of it. */
+  readonly rank: CacheEntry;
   references: number;
   /** `unwanted` goes when released, unless somebody asks again; `corrupt` goes in any case and is lent to nobody. */
   fate: "kept" | "unwanted" | "corrupt";

@@ -1,5 +1,13 @@
-import { LRUCache } from "lru-cache";
-import { assert, type Clock, type DeltaDigest, Fault, InvariantError, type Tier as TierName } from "#kernel";
+import {
+  assert,
+  type Clock,
+  type DeltaDigest,
+  Fault,
+  InvariantError,
+  leastRecentlyUsed,
+  type Millis,
+  type Tier as TierName,
+} from "#kernel";
 import type { DeltaReference } from "#model";
 import {
   type PreparedLoad,
@@ -12,6 +20,7 @@ import {
   type TierStatus,
 } from "./contract.ts";
 import { LoadGate } from "./load-gate.ts";
+import { type Loaded, ReadyEntries } from "./ready-entries.ts";
 import { planRoom } from "./room.ts";
 import { type Entry, type LoadingEntry, type ReadyEntry, unlessAborted, type Waiter } from "./tier-entry.ts";
 
@@ -19,7 +28,7 @@ import { type Entry, type LoadingEntry, type ReadyEntry, unlessAborted, type Wai
 const PREPARES_MAX = 2;
 
 /**
- * One tier of the delta cache: entries under a capacity, in order of last use, with one shared load per delta.
+ * One tier of the delta cache: entries under a capacity, in an order of eviction, with one shared load per delta.
  *
  * Invariants: an entry that is held is never evicted; the sum of all sizes (ready, granted to a load, leaving) never
  * exceeds the capacity, nor their number the maximum; at most one load runs per delta; everyone who asks is answered.
@@ -32,8 +41,7 @@ export class Tier<V> {
   readonly #observer: TierObserver;
   readonly #gate: LoadGate;
   readonly #entries = new Map<DeltaDigest, Entry<V>>();
-  /** Ready entries, by last use. It never evicts by itself: room is planned, and an entry in use may not go. */
-  readonly #order: LRUCache<DeltaDigest, ReadyEntry<V>>;
+  readonly #ready: ReadyEntries<V>;
   /** Loads that wait for room, first come first served, so that a large delta is not overtaken for ever. */
   readonly #wanting = new Set<{ entry: LoadingEntry<V>; size: number; grant(): void; refuse(error: unknown): void }>();
   #used = 0;
@@ -41,6 +49,7 @@ export class Tier<V> {
   #loading = 0;
   #leaving = 0;
   #leavingSize = 0;
+  #held = 0;
   #closed: { readonly reason: unknown } | undefined;
 
   constructor(name: TierName, clock: Clock, source: TierSource<V>, limits: TierLimits, observer: TierObserver) {
@@ -50,11 +59,12 @@ export class Tier<V> {
     this.#limits = limits;
     this.#observer = observer;
     this.#gate = new LoadGate(limits.loadsMax);
-    this.#order = new LRUCache({ max: limits.entriesMax });
+    this.#ready = new ReadyEntries(clock, limits.eviction ?? leastRecentlyUsed);
   }
 
   get status(): TierStatus {
-    return { entries: this.#occupied, used: this.#used, capacity: this.#limits.capacity };
+    const { capacity } = this.#limits;
+    return { entries: this.#occupied, used: this.#used, capacity, held: this.#held, starved: this.#wanting.size };
   }
 
   /** Whether the delta could be had at once. Changes nothing. */
@@ -68,7 +78,7 @@ export class Tier<V> {
     if (this.#used + size > this.#limits.capacity || this.#occupied >= this.#limits.entriesMax) return false;
     assert(!this.#entries.has(reference.digest), "an entry is adopted once");
     this.#used += size;
-    this.#addReady({ kind: "ready", reference, value, size, references: 0, fate: "kept", gone: Promise.withResolvers() });
+    this.#entries.set(reference.digest, this.#ready.add(reference, { value, size, ownMs: 0 }, "kept"));
     this.#tell({ kind: "ready", size, loadMs: 0 }, reference);
     return true;
   }
@@ -123,11 +133,11 @@ export class Tier<V> {
       if (entry.kind !== "loading") entry.gone.resolve();
     }
     this.#entries.clear();
-    this.#order.clear();
+    this.#ready.clear();
   }
 
   get #occupied(): number {
-    return this.#order.size + this.#granted + this.#leaving;
+    return this.#ready.size + this.#granted + this.#leaving;
   }
 
   #begin(reference: DeltaReference): LoadingEntry<V> {
@@ -189,13 +199,15 @@ export class Tier<V> {
     }
   }
 
-  async #loadFresh(entry: LoadingEntry<V>): Promise<{ value: V; size: number }> {
+  async #loadFresh(entry: LoadingEntry<V>): Promise<Loaded<V>> {
     for (let prepares = 1; ; prepares++) {
       const prepared = await this.#source.prepare(entry.reference, entry.abort.signal);
       try {
         await this.#reserve(entry, prepared);
         entry.phase = "running";
-        return await this.#withinReserve(entry, await prepared.load());
+        const startedAt = this.#clock.monotonic();
+        const loaded = await this.#withinReserve(entry, await prepared.load());
+        return { ...loaded, ownMs: this.#clock.monotonic() - startedAt };
       } catch (error) {
         if (!(error instanceof StaleCopy) || prepares >= PREPARES_MAX) throw error instanceof StaleCopy ? error.cause : error;
         this.#giveBack(entry);
@@ -250,7 +262,7 @@ export class Tier<V> {
           leavingEntries: this.#leaving,
         },
         wish.size,
-        this.#idle(),
+        this.#ready.idle(),
       );
       if (plan.kind === "never") {
         const limit = `the ${this.name} tier holds ${this.#limits.capacity}`;
@@ -258,7 +270,7 @@ export class Tier<V> {
         continue;
       }
       if (plan.kind !== "fits") {
-        if (plan.kind === "evict") for (const digest of plan.victims) this.#evict(this.#order.peek(digest)!);
+        if (plan.kind === "evict") for (const digest of plan.victims) this.#evict(this.#ready.get(digest)!);
         return; // In order: nobody overtakes the first.
       }
       wish.entry.size = wish.size;
@@ -266,10 +278,6 @@ export class Tier<V> {
       this.#granted += 1;
       wish.grant();
     }
-  }
-
-  *#idle(): Generator<readonly [DeltaDigest, number]> {
-    for (const entry of this.#order.rvalues()) if (entry?.references === 0) yield [entry.reference.digest, entry.size];
   }
 
   #giveBack(entry: LoadingEntry<V>): void {
@@ -281,14 +289,13 @@ export class Tier<V> {
     this.#grantRoom();
   }
 
-  #becomeReady(entry: LoadingEntry<V>, loaded: { value: V; size: number }, loadMs: number): void {
+  #becomeReady(entry: LoadingEntry<V>, loaded: Loaded<V>, loadMs: Millis): void {
     this.#used -= entry.size - loaded.size;
     this.#granted -= 1;
     const fate = entry.unwanted ? "unwanted" : "kept";
-    const gone = Promise.withResolvers<void>();
-    const ready: ReadyEntry<V> = { kind: "ready", reference: entry.reference, ...loaded, references: 0, fate, gone };
-    this.#addReady(ready);
-    this.#tell({ kind: "ready", size: loaded.size, loadMs }, entry.reference);
+    const ready = this.#ready.add(entry.reference, loaded, fate);
+    this.#entries.set(entry.reference.digest, ready);
+    this.#tell({ kind: "ready", size: loaded.size, loadMs, ownMs: loaded.ownMs }, entry.reference);
     for (const waiter of entry.waiters) waiter.answer(this.#lend(ready, true));
     if (ready.references === 0 && fate === "unwanted") this.#evict(ready);
     this.#grantRoom();
@@ -306,13 +313,9 @@ export class Tier<V> {
     entry.waiters.clear();
   }
 
-  #addReady(entry: ReadyEntry<V>): void {
-    this.#entries.set(entry.reference.digest, entry);
-    this.#order.set(entry.reference.digest, entry);
-  }
-
   #lend(entry: ReadyEntry<V>, fresh: boolean): TierLease<V> {
-    this.#order.get(entry.reference.digest); // Marks it as used now.
+    if (!fresh) this.#ready.use(entry);
+    if (entry.references === 0) this.#held += 1;
     entry.references += 1;
     this.#tell({ kind: "references", references: entry.references }, entry.reference);
     let held = true;
@@ -330,6 +333,7 @@ export class Tier<V> {
   #takeBack(entry: ReadyEntry<V>, as: "corrupt" | undefined): void {
     entry.references -= 1;
     assert(entry.references >= 0, "a lease is released once");
+    if (entry.references === 0) this.#held -= 1;
     if (this.#closed) return;
     if (as === "corrupt") entry.fate = "corrupt";
     this.#tell({ kind: "references", references: entry.references }, entry.reference);
@@ -340,7 +344,7 @@ export class Tier<V> {
   #evict(entry: ReadyEntry<V>): void {
     assert(entry.references === 0, "what is in use is not evicted");
     const { reference, size, gone } = entry;
-    this.#order.delete(reference.digest);
+    this.#ready.evict(entry);
     this.#leaving += 1;
     this.#leavingSize += size;
     this.#entries.set(reference.digest, { kind: "evicting", reference, gone });

@@ -1,8 +1,10 @@
-import { asTenantId, type ClaimOutbox, type Clock, isFault, type Millis, type NodeId, type Random, type Usage } from "#kernel";
+import { asTenantId, type ClaimOutbox, type Clock, isFault, type Millis, type NodeId, type Random, type Tracer, type Usage } from "#kernel";
 import type { DeltaReference } from "#model";
 import { FinishReason, type NodeServiceGenerateRequest, type NodeServiceGenerateResponse } from "#proto";
 import type { BaseHost } from "../base-host.ts";
+import type { RequestWork } from "../base-work.ts";
 import type { Arrival } from "../delta-cache/index.ts";
+import { AttemptTrace } from "./attempt-trace.ts";
 import { type ChoicePiece, generateChoice } from "./choice.ts";
 import { checkRequest, claimIdentity } from "./generation-request.ts";
 import { merge } from "./merge.ts";
@@ -14,6 +16,7 @@ export interface GenerationDeps {
   readonly claims: Pick<ClaimOutbox, "write">;
   readonly nodeId: NodeId;
   readonly observer: GenerationObserver;
+  readonly tracer: Tracer;
 }
 
 /** How warm the request found its delta; the plain base is always hot. */
@@ -51,14 +54,17 @@ export async function* generate(
   signal: AbortSignal,
 ): AsyncGenerator<NodeServiceGenerateResponse> {
   const startedAt = deps.clock.monotonic();
+  using trace = new AttemptTrace(deps.tracer, wire, deps.nodeId);
   const request = await checkRequest(wire, host, deps.random);
   const claim = new RequestClaim(deps, claimIdentity(wire, host, delta, deps.nodeId), request.usageBefore);
-  const counter = new Counter(deps, host.info.name, request.promptTokens.length, request.usageBefore, startedAt);
+  using work = host.work.begin(delta?.digest, request.promptTokens.length);
+  const counter = new Counter(deps, work, host.info.name, request.promptTokens.length, request.usageBefore, startedAt);
   const choices = Array.from({ length: request.plan.choices }, (_, choice) => choice);
   let open = choices.filter((choice) => !request.progress.get(choice)?.finished);
   if (open.length === 0) return await claim.complete(request.usageBefore); // An earlier attempt delivered everything but the end.
   const abandoned = new AbortController();
   const use = await host.use(delta, signal);
+  trace.prefill(use.arrival, request.promptTokens.length);
   try {
     const within = AbortSignal.any([signal, abandoned.signal]);
     const sources = open.map((choice) => {
@@ -69,6 +75,7 @@ export async function* generate(
     let residency: string = use.arrival;
     for await (const piece of merge(sources, () => abandoned.abort())) {
       const usage = counter.count(piece, warmth);
+      trace.produced(piece.tokenIds.length);
       if (piece.finish) open = open.filter((choice) => choice !== piece.choice);
       const last = open.length === 0;
       if (last) await claim.complete(usage);
@@ -78,6 +85,7 @@ export async function* generate(
     }
     counter.end(counter.lastFinish ?? "stop");
   } catch (error) {
+    trace.failed(error);
     counter.end(signal.aborted ? "abort" : "error");
     await claim.cutShort(signal.aborted || isFault(error, "client_gone") ? "cancelled" : "failed");
     throw error;
@@ -93,6 +101,7 @@ export async function* generate(
 class Counter {
   lastFinish: "stop" | "length" | undefined;
   readonly #deps: GenerationDeps;
+  readonly #work: RequestWork;
   readonly #base: string;
   readonly #promptTokens: number;
   readonly #before: Usage;
@@ -101,8 +110,9 @@ class Counter {
   #completionTokens: number;
   #ended = false;
 
-  constructor(deps: GenerationDeps, base: string, promptTokens: number, before: Usage, startedAt: Millis) {
+  constructor(deps: GenerationDeps, work: RequestWork, base: string, promptTokens: number, before: Usage, startedAt: Millis) {
     this.#deps = deps;
+    this.#work = work;
     this.#base = base;
     this.#promptTokens = promptTokens;
     this.#before = before;
@@ -113,6 +123,7 @@ class Counter {
   count(piece: ChoicePiece, warmth: Warmth): Usage {
     const now = this.#deps.clock.monotonic();
     const lastAt = this.#lastAt.get(piece.choice);
+    this.#work.produced(piece.tokenIds.length);
     if (this.#lastAt.size === 0) this.#deps.observer.firstToken(this.#base, warmth, now - this.#startedAt);
     else if (lastAt !== undefined) this.#deps.observer.nextToken(this.#base, now - lastAt);
     this.#lastAt.set(piece.choice, now);

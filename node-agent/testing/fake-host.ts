@@ -1,7 +1,9 @@
-import { type Claim, type ClaimOutbox, seededRandom, VirtualClock } from "#kernel";
+import { type Claim, type ClaimOutbox, NO_TRACER, seededRandom, VirtualClock } from "#kernel";
 import { openTextCodec } from "#model";
 import { NodeServiceGenerateRequest, type NodeServiceGenerateResponse, type Prompt, Sampling } from "#proto";
 import type { BaseHost } from "../base-host.ts";
+import { BaseWork } from "../base-work.ts";
+import { DeltaDemand } from "../delta-demand.ts";
 import type { GenerationDeps } from "../generation/index.ts";
 import { FakeEngine } from "./fake-engine.ts";
 import { GOLDEN_BASE, goldenInfo } from "./golden-base.ts";
@@ -24,6 +26,7 @@ export async function openFakeHost() {
     info,
     codec,
     defaults: {},
+    work: new BaseWork(clock, new DeltaDemand(clock)),
     fingerprint: () => "fp_test",
     use: async () => ({ engine, slot: undefined, arrival: "slot", sequencePrefix: String(++uses), release: () => undefined }),
   } as unknown as BaseHost;
@@ -37,6 +40,7 @@ export async function openFakeHost() {
       nextToken: () => undefined,
       ended: (_base, ending) => void endings.push(ending),
     },
+    tracer: NO_TRACER,
   };
   return { host, engine, deps, claims, endings, clock, codec, info };
 }

@@ -83,7 +83,7 @@ export function admit(deps: AdmissionDeps, principal: Principal, wish: Admission
     target,
     ask: {
       ...{ ...size, rows: wish.takesRow ? size.rows : 0 },
-      ...{ tenantId, baseDigest, deltaDigest: delta?.digest, ...(deltaRank !== undefined && { deltaRank }) },
+      ...{ tenantId, baseDigest, baseName, deltaDigest: delta?.digest, ...(deltaRank !== undefined && { deltaRank }) },
     },
     sampling,
     signal: deadline.signal,

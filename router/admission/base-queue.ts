@@ -2,6 +2,7 @@ import { assert, Fault, type Millis, SECOND, type TenantId, TOKEN_WEIGHTS, Virtu
 import { DrainRate } from "./drain-rate.ts";
 import type { QueueLimits } from "./fair-queue.ts";
 import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
+import type { RoomPlace } from "./waiting-room.ts";
 
 /** A request that waits for a node. Exactly one of `placed` and `refused` is called, once it has left the queue. */
 export interface Waiting {
@@ -10,6 +11,8 @@ export interface Waiting {
   readonly since: Millis;
   /** Why no node could serve it when it was last tried, however much room they have. */
   fault: Fault | undefined;
+  /** In the room of those who wait for a node to come up; undefined for who waits for a row. */
+  readonly place: RoomPlace | undefined;
   readonly placed: (placement: Placement) => void;
   readonly refused: (reason: unknown) => void;
 }
@@ -36,11 +39,35 @@ export class BaseQueue {
   #depth = 0;
   #cost = 0;
   #lastTenant: TenantId | undefined;
+  #asleep = false;
+  /** When a node last came up for the base. */
+  #awokeAt: Millis = Number.NEGATIVE_INFINITY;
   /** When requests of two tenants last came one after the other. */
   #mixedAt: Millis = Number.NEGATIVE_INFINITY;
 
   get depth(): number {
     return this.#depth;
+  }
+
+  /** Whether no node at all serves the base, as far as it was last tried. */
+  get asleep(): boolean {
+    return this.#asleep;
+  }
+
+  /** How long one has waited for its turn; who waited for a node to come up begins anew with it. */
+  waitedMs({ since }: Waiting, now: Millis): Millis {
+    return now - Math.max(since, this.#asleep ? since : this.#awokeAt);
+  }
+
+  /** The base has a node, or has none. While it has none nothing drains, which says nothing of how fast it will. */
+  sleeps(asleep: boolean, now: Millis): void {
+    if (asleep === this.#asleep) return;
+    this.#asleep = asleep;
+    if (asleep) this.#rate.idle(now);
+    else {
+      this.#awokeAt = now;
+      if (this.#depth > 0) this.#rate.busy(now);
+    }
   }
 
   /** A request came, whether or not it will have to wait. */
@@ -80,7 +107,7 @@ export class BaseQueue {
     this.#lines.set(tenantId, line);
     line.waiting.add(waiting);
     this.#count(line, costOf(waiting.ask), 1);
-    this.#rate.busy(now);
+    if (!this.#asleep) this.#rate.busy(now);
   }
 
   /** Takes it out; what becomes of it in the turns is the caller's business. */

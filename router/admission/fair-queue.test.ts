@@ -29,7 +29,7 @@ function queueBefore(rows: number, limits: Partial<QueueLimits> = {}) {
       state.rows++;
       queue.wake(BASE_DIGEST);
     };
-    return { kind: "placed", placement: { node: NODE, [Symbol.dispose]: release } };
+    return { kind: "placed", placement: { node: NODE, deltaSources: [], answered: () => undefined, [Symbol.dispose]: release } };
   };
   const queue = new FairQueue({ clock, tryPlace, onWaited: (waitMs) => waits.push(waitMs) }, { ...QUEUE_LIMITS, ...limits });
   return { clock, queue, waits, state };

@@ -1,6 +1,7 @@
 import { type BaseDigest, type Clock, Fault, type Millis, SECOND, type Tokens } from "#kernel";
 import { BaseQueue, type Waiting } from "./base-queue.ts";
 import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
+import { type WaitEnd, WaitingRoom } from "./waiting-room.ts";
 
 export interface QueueLimits {
   /** Requests of one base that wait for a row. Each holds a prompt in memory. */
@@ -28,13 +29,20 @@ export type Attempt =
   /** A node has room, but not one that could serve this. */
   | { readonly kind: "unfit" }
   /** No node could serve it, however long it waits for rows to end. */
-  | { readonly kind: "none"; readonly fault: Fault };
+  | {
+      readonly kind: "none";
+      readonly fault: Fault;
+      /** No node serves the base at all: one may be woken. */
+      readonly asleep?: boolean;
+    };
 
 export interface FairQueueDeps {
   readonly clock: Clock;
   readonly tryPlace: (ask: PlacementAsk, ahead: Ahead) => Attempt;
   /** Told of everyone who got a node: how long it took. */
   readonly onWaited: (waitMs: Millis) => void;
+  /** Default: no base is woken. */
+  readonly room?: WaitingRoom;
 }
 
 /** A request that has got its first node. Dispose it when the request, not only the placement, has ended. */
@@ -60,6 +68,7 @@ const PASSED_MAX = 8;
 export class FairQueue {
   readonly #deps: FairQueueDeps;
   readonly #limits: QueueLimits;
+  readonly #room: WaitingRoom;
   readonly #bases = new Map<BaseDigest, BaseQueue>();
   #closed = false;
   #polling = false;
@@ -67,6 +76,7 @@ export class FairQueue {
   constructor(deps: FairQueueDeps, limits: QueueLimits = QUEUE_LIMITS) {
     this.#deps = deps;
     this.#limits = limits;
+    this.#room = deps.room ?? new WaitingRoom(deps);
   }
 
   /** Requests that wait. */
@@ -82,6 +92,10 @@ export class FairQueue {
     if (this.#closed) throw shuttingDown();
     const base = this.#bases.get(ask.baseDigest);
     if (!base || base.depth === 0) return;
+    if (this.#isWoken(base, ask)) {
+      this.#room.check(ask);
+      return;
+    }
     const now = this.#deps.clock.monotonic();
     const deadlineMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : deadlineAt - this.#deps.clock.now();
     base.check(ask, now, this.#limits, Math.min(deadlineMs, this.#limits.expectedWaitMsMax));
@@ -97,18 +111,22 @@ export class FairQueue {
     this.check(ask, deadlineAt);
     const base = this.#base(ask.baseDigest);
     base.arrived(ask, this.#deps.clock.monotonic());
-    if (base.depth === 0) {
-      const attempt = this.#tryPlace(base, ask);
-      if (attempt.kind === "none") {
-        base.turns.withdrawn(ask.tenantId);
-        throw attempt.fault;
+    const ended = this.#room.used(ask.baseName);
+    try {
+      if (base.depth === 0) {
+        const attempt = this.#tryPlace(base, ask);
+        if (attempt.kind === "none" && !this.#isWoken(base, ask)) throw attempt.fault;
+        if (attempt.kind === "placed") {
+          this.#deps.onWaited(0);
+          return turnOf(base, ask, attempt.placement, ended);
+        }
       }
-      if (attempt.kind === "placed") {
-        this.#deps.onWaited(0);
-        return turnOf(base, ask, attempt.placement);
-      }
+      return this.#wait(base, ask, signal, ended);
+    } catch (error) {
+      base.turns.withdrawn(ask.tenantId);
+      ended();
+      throw error;
     }
-    return this.#wait(base, ask, signal);
   }
 
   /** There may be room on the nodes of a base. */
@@ -128,23 +146,30 @@ export class FairQueue {
     for (const base of this.#bases.values()) for (const waiting of base.all()) this.#refuse(base, waiting, shuttingDown());
   }
 
-  #wait(base: BaseQueue, ask: PlacementAsk, signal: AbortSignal): Promise<Turn> {
+  /** @throws Fault queue_full when there is no room for those who wait for a node to come up */
+  #wait(base: BaseQueue, ask: PlacementAsk, signal: AbortSignal, ended: () => void): Promise<Turn> {
     const now = this.#deps.clock.monotonic();
+    const place = this.#isWoken(base, ask) ? this.#room.enter(ask) : undefined;
     const evicted = base.depth >= this.#limits.depthMax ? base.newestOfLongest() : undefined;
     if (evicted) this.#refuse(base, evicted, base.full(evicted.ask, now, "others have fewer requests waiting"));
     return new Promise((resolve, reject) => {
       const abort = () => this.#refuse(base, waiting, signal.reason);
-      const settled = () => signal.removeEventListener("abort", abort);
+      const settled = (end: WaitEnd) => {
+        signal.removeEventListener("abort", abort);
+        place?.leave(end);
+      };
       const waiting: Waiting = {
         ask,
         since: now,
         fault: undefined,
+        place,
         placed: (placement) => {
-          settled();
-          resolve(turnOf(base, ask, placement));
+          settled("served");
+          resolve(turnOf(base, ask, placement, ended));
         },
         refused: (reason) => {
-          settled();
+          settled(signal.aborted ? "gone" : "shed");
+          ended();
           reject(reason);
         },
       };
@@ -174,7 +199,14 @@ export class FairQueue {
   }
 
   #tryPlace(base: BaseQueue, ask: PlacementAsk): Attempt {
-    return this.#deps.tryPlace(ask, base.ahead(ask.tenantId, this.#deps.clock.monotonic()));
+    const now = this.#deps.clock.monotonic();
+    const attempt = this.#deps.tryPlace(ask, base.ahead(ask.tenantId, now));
+    base.sleeps(attempt.kind === "none" && attempt.asleep === true, now);
+    return attempt;
+  }
+
+  #isWoken(base: BaseQueue, { baseName }: PlacementAsk): boolean {
+    return base.asleep && this.#room.wakes(baseName);
   }
 
   #refuse(base: BaseQueue, waiting: Waiting, reason: unknown): void {
@@ -195,10 +227,12 @@ export class FairQueue {
 
   #sendAway(base: BaseQueue): void {
     const now = this.#deps.clock.monotonic();
-    const late = base.longestOfEach().filter(({ since }) => now - since > this.#limits.waitMsMax);
-    for (const waiting of late) {
-      const waitedMs = Math.round(now - waiting.since);
-      this.#refuse(base, waiting, waiting.fault ?? base.full(waiting.ask, now, `no node had room within ${waitedMs} ms`));
+    for (const waiting of base.longestOfEach()) {
+      const waitedMs = Math.round(base.waitedMs(waiting, now));
+      const inRoom = waiting.place !== undefined && base.asleep;
+      if (waitedMs <= (inRoom ? this.#room.limits.waitMsMax : this.#limits.waitMsMax)) continue;
+      if (inRoom) this.#refuse(base, waiting, this.#room.tooLong(waitedMs));
+      else this.#refuse(base, waiting, waiting.fault ?? base.full(waiting.ask, now, `no node had room within ${waitedMs} ms`));
     }
   }
 
@@ -210,7 +244,12 @@ export class FairQueue {
 }
 
 /** Of a request that has arrived in the base's turns, which counts it as running from now on. */
-function turnOf(base: BaseQueue, { tenantId, promptTokensEstimate, rows }: PlacementAsk, placement: Placement): Turn {
+function turnOf(
+  base: BaseQueue,
+  { tenantId, promptTokensEstimate, rows }: PlacementAsk,
+  placement: Placement,
+  whenEnded: () => void,
+): Turn {
   const { turns } = base;
   turns.started(tenantId, promptTokensEstimate * rows);
   let measured = false;
@@ -224,6 +263,7 @@ function turnOf(base: BaseQueue, { tenantId, promptTokensEstimate, rows }: Place
     },
     [Symbol.dispose]() {
       if (!ended) turns.ended(tenantId);
+      whenEnded();
       ended = true;
     },
   };

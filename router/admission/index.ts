@@ -6,3 +6,4 @@ export type { Ahead, Placement, PlacementAsk } from "./placement.ts";
 export { ends } from "./recorded-answer.ts";
 export { identify } from "./request-identity.ts";
 export { REQUEST_SLOT_LIMITS, type RequestSlotLimits, RequestSlots } from "./request-slots.ts";
+export { WAITING_ROOM_LIMITS, WaitingRoom, type WaitingRoomLimits, type WakeOptions } from "./waiting-room.ts";

@@ -6,6 +6,8 @@ export interface KnownBase extends BaseDescription {
   readonly digest: BaseDigest;
   /** 0 for a base that only the nodes know. */
   readonly createdAt: Millis;
+  /** Nodes of its own load it by themselves. */
+  readonly ownNodes?: boolean;
 }
 
 /** Bases by name, from the records first and then from what the nodes report. */

@@ -93,6 +93,8 @@ const base = z.object({
   /** The folder on the nodes. */
   directory: z.string(),
   createdAt: instant,
+  /** Nodes of its own load it by themselves; it is not brought to the others. */
+  ownNodes: z.boolean().exactOptional(),
 });
 
 const delta = z.object({

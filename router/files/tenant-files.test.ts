@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { openFolderStore } from "#blobs";
 import { asKeyId, asProjectId, asTenantId, sha256Hex, systemClock, VirtualClock } from "#kernel";
 import { openEmbeddedStore, type StateStore } from "#state";
 import { type Catalog, startCatalog } from "../catalog/index.ts";
@@ -35,7 +36,10 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-const open = (limits = FILE_LIMITS) => startTenantFiles({ catalog, clock, log, randomSecret }, { directory, limits });
+const open = async (limits = FILE_LIMITS) => {
+  const blobs = await openFolderStore({ newName: () => randomSecret(8).toString("hex") }, directory);
+  return startTenantFiles({ blobs, catalog, clock, log, randomSecret }, { limits });
+};
 const onDisk = async () =>
   (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => entry.name);
 
@@ -43,12 +47,6 @@ async function keep(files: TenantFiles, content: string, owner = acme) {
   await using upload = await files.receive(owner, "train.jsonl");
   await upload.append(Buffer.from(content));
   return await upload.keep({ purpose: "fine-tune" });
-}
-
-async function old(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, "half");
-  await utimes(path, new Date(0), new Date(0));
 }
 
 test("a file that was kept is its tenant's project's, and found again by who starts later", async () => {
@@ -67,22 +65,6 @@ test("a file that was kept is its tenant's project's, and found again by who sta
 test("who has no tenant can keep nothing", async () => {
   await using files = await open();
   await expect(files.receive(principal(undefined), "x")).rejects.toMatchObject({ reason: "scope_missing" });
-});
-
-test("what a crash left is cleared away: halves of uploads, and bytes without a record; not what is young or known", async () => {
-  const known = await open();
-  const { id } = await keep(known, "abc");
-  await utimes(join(directory, "acme", id), new Date(0), new Date(0));
-  await known[Symbol.asyncDispose]();
-  await old(join(directory, ".incoming", "half"));
-  await old(join(directory, "acme", `file-${"a".repeat(24)}`));
-  await old(join(directory, "acme", "notes.txt"));
-  await writeFile(join(directory, "acme", `file-${"b".repeat(24)}`), "its record is about to be written");
-  await using files = await open();
-  expect((await onDisk()).sort()).toEqual([id, `file-${"b".repeat(24)}`, "notes.txt"].sort());
-  await clock.advance(3 * 3_600_000);
-  await expect.poll(async () => (await onDisk()).sort(), { message: "the young one has grown old" }).toEqual([id, "notes.txt"].sort());
-  expect(files.list(acme)).toHaveLength(1);
 });
 
 test("many files that expire together go a hundred at a time", async () => {

@@ -1,13 +1,16 @@
+import type { BlobStore } from "#blobs";
 import { type Bytes, type Clock, every, Fault, type Log, MINUTE, type Millis, toFault } from "#kernel";
 import { type Catalog, DEFAULT_PROJECT, type FileRecord, isJobOver } from "../catalog/index.ts";
 import type { Principal } from "../contract.ts";
 import type { RandomSecret } from "../keys/index.ts";
-import { type FileBytes, openFileBytes } from "./file-bytes.ts";
+import { createFileBytes, type FileBytes } from "./file-bytes.ts";
 import { FILE_LIMITS, type FileLimits } from "./file-limits.ts";
 import { FileUpload } from "./file-upload.ts";
 import { UploadRoom } from "./upload-room.ts";
 
 export interface TenantFilesDeps {
+  /** Where the bytes lie. Routers of one cluster share it. */
+  readonly blobs: BlobStore;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
@@ -15,8 +18,6 @@ export interface TenantFilesDeps {
 }
 
 export interface TenantFilesOptions {
-  /** Where the bytes lie. Routers of one cluster that are to give each other's files share it. */
-  readonly directory: string;
   readonly limits?: FileLimits;
 }
 
@@ -38,26 +39,20 @@ export interface TenantFiles extends AsyncDisposable {
 /** An expired file is invisible at once; its bytes are gone within this time, or a few times it when many expire together. */
 const SWEEP_MS: Millis = MINUTE;
 const SWEPT_AT_ONCE_MAX = 100;
-/** Bytes without a record are older than this when nobody is about to write the record. */
-const UNKNOWN_AGE_MS_MIN: Millis = 60 * MINUTE;
 
 /** Opens the tenants' files, and removes from time to time what has expired. */
-export async function startTenantFiles(deps: TenantFilesDeps, options: TenantFilesOptions): Promise<TenantFiles> {
+export async function startTenantFiles(deps: TenantFilesDeps, options: TenantFilesOptions = {}): Promise<TenantFiles> {
   const { catalog, clock } = deps;
   const limits = options.limits ?? FILE_LIMITS;
   const newName = () => deps.randomSecret(12).toString("hex");
-  const bytes = await openFileBytes(options.directory, newName);
-  const removeUnknown = () => bytes.removeUnknown((id) => catalog.view.get("file", id) !== undefined, clock.now() - UNKNOWN_AGE_MS_MIN);
-  await removeUnknown();
+  const bytes = createFileBytes(deps.blobs);
   const room = new UploadRoom(limits);
   const stopping = new AbortController();
-  const tidy = async (work: () => Promise<void>) => {
-    await work().catch((error: unknown) => deps.log.warn({ err: toFault(error) }, "old files could not be removed; it is tried again"));
-  };
-  const swept = Promise.all([
-    every(clock, SWEEP_MS, stopping.signal, () => tidy(() => removeExpired(deps, bytes))),
-    every(clock, UNKNOWN_AGE_MS_MIN, stopping.signal, () => tidy(removeUnknown)),
-  ]);
+  const swept = every(clock, SWEEP_MS, stopping.signal, () =>
+    removeExpired(deps, bytes).catch((error: unknown) =>
+      deps.log.warn({ err: toFault(error) }, "old files could not be removed; it is tried again"),
+    ),
+  );
 
   const visible = (file: FileRecord) => file.expiresAt === undefined || clock.now() < file.expiresAt;
   const get = (principal: Principal, id: string): FileRecord => {

@@ -1,8 +1,5 @@
-import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { assert, type Bytes, Fault, MIB } from "#kernel";
-import { StagedFile } from "../blobs/index.ts";
+import type { BlobStore } from "#blobs";
+import { assert, type Bytes, Fault } from "#kernel";
 
 /** What is needed to go on with a job after a crash: of each job the last, as a whole. */
 export interface CheckpointBytes {
@@ -15,43 +12,30 @@ export interface CheckpointBytes {
 }
 
 const ID_PATTERN = /^ftjob-[0-9a-f]{24}$/;
-const PIECE_BYTES: Bytes = MIB;
-const INCOMING = ".incoming";
 
-/** Opens the folder, and clears away what a crash left half. `newName` gives names that were never given. */
-export async function openCheckpointBytes(directory: string, bytesMax: Bytes, newName: () => string): Promise<CheckpointBytes> {
-  const incoming = join(directory, INCOMING);
-  await mkdir(incoming, { recursive: true });
-  for (const name of await readdir(incoming)) await rm(join(incoming, name), { force: true });
-  const pathOf = (jobId: string) => {
-    assert(ID_PATTERN.test(jobId), "jobs have safe names, or this would be a path of somebody's choice");
-    return join(directory, jobId);
-  };
+export function createCheckpointBytes(blobs: BlobStore, bytesMax: Bytes): CheckpointBytes {
   return {
     async save(jobId, pieces, mayReplace) {
-      const path = join(incoming, newName());
-      try {
-        await using staged = await StagedFile.create(path, bytesMax);
-        for await (const bytes of pieces) await staged.append(bytes);
-        await staged.finish();
-        await mayReplace(staged.sizeBytes);
-        await rename(path, pathOf(jobId));
-        await using folder = await open(directory, "r");
-        await folder.sync();
-      } catch (error) {
-        await rm(path, { force: true });
-        throw error;
-      }
+      await using incoming = await blobs.receive("checkpoint", bytesMax);
+      for await (const bytes of pieces) await incoming.append(bytes);
+      await incoming.finish();
+      await mayReplace(incoming.sizeBytes);
+      await incoming.keep(nameOf(jobId));
     },
     async *load(jobId, signal) {
       try {
-        yield* createReadStream(pathOf(jobId), { highWaterMark: PIECE_BYTES, signal }) as AsyncIterable<Buffer>;
+        for await (const { buffer, byteOffset, byteLength } of blobs.read(nameOf(jobId), undefined, signal))
+          yield Buffer.from(buffer, byteOffset, byteLength);
       } catch (error) {
-        signal.throwIfAborted();
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        if (!(error instanceof Fault && error.reason === "resource_unknown")) throw error;
         throw new Fault("resource_unknown", `there is no checkpoint of ${jobId} with this router`, { detail: { resource: jobId } });
       }
     },
-    remove: (jobId) => rm(pathOf(jobId), { force: true }),
+    remove: (jobId) => blobs.remove(nameOf(jobId)),
   };
+}
+
+function nameOf(jobId: string): string {
+  assert(ID_PATTERN.test(jobId), "jobs have safe names, or this would be a name of somebody's choice");
+  return `checkpoints/${jobId}`;
 }

@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import type { BlobStore } from "#blobs";
 import type { ClaimOutbox, Clock, Log, Random, Tokens } from "#kernel";
 import type { StateStore } from "#state";
 import type { TenantFiles } from "../files/index.ts";
 import type { RandomSecret } from "../keys/index.ts";
 import type { ModelDeps } from "../models/index.ts";
 import type { PriceLookup } from "../prices/index.ts";
-import { openCheckpointBytes } from "./checkpoint-bytes.ts";
+import { createCheckpointBytes } from "./checkpoint-bytes.ts";
 import { JobEvents } from "./job-events.ts";
 import { JOB_LIMITS, type JobLimits } from "./job-limits.ts";
 import { JobMoney } from "./job-money.ts";
@@ -25,6 +25,7 @@ export async function openFineTuning(
     readonly random: Random;
     readonly randomSecret: RandomSecret;
     readonly log: Log;
+    readonly blobs: BlobStore;
     readonly store: Pick<StateStore, "journal" | "leases" | "meters">;
     readonly models: ModelDeps;
     readonly files: TenantFiles;
@@ -34,22 +35,18 @@ export async function openFineTuning(
     readonly onTrained: (base: string, tokens: Tokens) => void;
   },
   options: {
-    /** Of the router. Routers that are to give each other's checkpoints share it. */
-    readonly dataDirectory: string;
     readonly limits?: JobLimits;
   },
 ): Promise<FineTuning> {
-  const { store, models, randomSecret } = deps;
+  const { store, models } = deps;
   const { catalog } = models;
   const limits = options.limits ?? JOB_LIMITS;
-  const directory = join(options.dataDirectory, "checkpoints");
-  const newName = () => randomSecret(16).toString("hex");
   const parts: JobParts = {
     ...deps,
     ...{ catalog, limits, publishing: new Set(), leases: store.leases },
     events: new JobEvents({ ...deps, journal: store.journal }),
     money: new JobMoney({ ...deps, view: catalog.view, meters: store.meters }),
-    checkpointBytes: await openCheckpointBytes(directory, limits.checkpointBytesMax, newName),
+    checkpointBytes: createCheckpointBytes(deps.blobs, limits.checkpointBytesMax),
   };
   return { jobs: new Jobs(parts), desk: new TrainerDesk(parts) };
 }

@@ -1,5 +1,5 @@
 import type { BaseDigest, NodeId, NodeView, Snapshot } from "#kernel";
-import { rowsReported } from "./node-room.ts";
+import { rowsAhead } from "#scheduler";
 
 interface NodeRows {
   readonly epoch: string;
@@ -24,39 +24,38 @@ export class AssumedLoad {
   }
 
   placed(node: NodeView, rows: number): void {
-    const known = this.#nodes.get(node.id);
+    const known = this.#rowsOf(node);
     if (known) known.own += rows;
     else this.#nodes.set(node.id, { epoch: node.epoch, own: rows, reportedAt: node.reportedAt, ownAtReport: 0 });
   }
 
   /** The rows have ended; `node` is the view by which they were placed, `snapshot` what is known now. */
   ended(node: NodeView, rows: number, snapshot: Snapshot): void {
-    this.#follow(snapshot);
-    const known = this.#nodes.get(node.id);
-    if (known?.epoch === node.epoch) known.own -= rows; // Else they went with an earlier start of the node.
+    const now = snapshot.nodes.get(node.id);
+    const known = now && this.#rowsOf(now);
+    if (!now) this.#nodes.delete(node.id);
+    else if (known?.epoch === node.epoch) known.own -= rows; // Else they went with an earlier start of the node.
   }
 
-  /** What to add to each node's report, or to take off; a node that is not named is as it says. Valid until the next call. */
-  on(snapshot: Snapshot): ReadonlyMap<NodeId, number> {
-    this.#follow(snapshot);
-    const assumed = new Map<NodeId, number>();
-    for (const [id, { own, ownAtReport }] of this.#nodes) {
-      const load = snapshot.nodes.get(id)?.bases.get(this.#baseDigest);
-      // A report may be older than what we have placed: our own rows are there, whatever it says.
-      if (load) assumed.set(id, Math.max(own - ownAtReport, own - rowsReported(load)));
-    }
-    return assumed;
+  /** What to add to a node's newest report, or to take off. */
+  on(node: NodeView): number {
+    const known = this.#rowsOf(node);
+    const load = node.bases.get(this.#baseDigest);
+    // A report may be older than what we have placed: our own rows are there, whatever it says.
+    return known && load ? Math.max(known.own - known.ownAtReport, known.own - rowsAhead(load)) : 0;
   }
 
-  #follow(snapshot: Snapshot): void {
-    for (const [id, rows] of this.#nodes) {
-      const view = snapshot.nodes.get(id);
-      if (view?.epoch !== rows.epoch) this.#nodes.delete(id);
-      else if (view.reportedAt !== rows.reportedAt) {
-        if (rows.own === 0) this.#nodes.delete(id);
-        rows.reportedAt = view.reportedAt;
-        rows.ownAtReport = rows.own;
-      }
+  /** Ours on a node, brought up to its newest view; undefined for none. */
+  #rowsOf(view: NodeView): NodeRows | undefined {
+    const rows = this.#nodes.get(view.id);
+    if (!rows) return undefined;
+    if (view.epoch === rows.epoch && view.reportedAt === rows.reportedAt) return rows;
+    if (view.epoch !== rows.epoch || rows.own === 0) {
+      this.#nodes.delete(view.id);
+      return undefined;
     }
+    rows.reportedAt = view.reportedAt;
+    rows.ownAtReport = rows.own;
+    return rows;
   }
 }

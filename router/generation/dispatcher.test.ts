@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { asTenantId, seededRandom, VirtualClock } from "#kernel";
+import { asTenantId, VirtualClock } from "#kernel";
 import type { PlacementAsk } from "../admission/index.ts";
 import { memoryTransport } from "../nodes/index.ts";
 import { BASE_DIGEST, nodeView, settableCluster, snapshotOf } from "../testing/cluster-of.ts";
@@ -16,7 +16,7 @@ function dispatcherOver(...ids: readonly string[]) {
   const cluster = settableCluster(snapshotOf(ids.map((id) => nodeView(id, { load: FEW }))));
   const reasons: string[] = [];
   const dispatcher = new Dispatcher({
-    ...{ clock: new VirtualClock(), random: seededRandom(1), transport: memoryTransport(new Map()) },
+    ...{ clock: new VirtualClock(), transport: memoryTransport(new Map()) },
     snapshot: () => cluster.snapshot,
     onDecision: (reason) => reasons.push(reason),
     onWaited: () => undefined,

@@ -1,10 +1,18 @@
-import { type BaseDigest, type Clock, Fault, type Millis, type NodeView, type Random, SECOND, type Snapshot, toFault } from "#kernel";
-import { type Decision, decide } from "#scheduler";
-import { type Ahead, type Attempt, FairQueue, type Placement, type PlacementAsk, type QueueLimits } from "../admission/index.ts";
+import { type BaseDigest, type Clock, Fault, isFault, type Millis, type NodeId, type NodeView, SECOND, type Snapshot, toFault } from "#kernel";
+import { ClusterPicks, type Decision, type HasRoom } from "#scheduler";
+import {
+  type Ahead,
+  type Attempt,
+  FairQueue,
+  type Placement,
+  type PlacementAsk,
+  type QueueLimits,
+  type WaitingRoom,
+} from "../admission/index.ts";
 import type { NodeClient, NodeTransport } from "../nodes/index.ts";
 import { AssumedLoad } from "./assumed-load.ts";
 import { FailedNodes } from "./failed-nodes.ts";
-import { roomOn } from "./node-room.ts";
+import { anyRoom, roomFor } from "./node-room.ts";
 import { ATTEMPTS_MAX } from "./request-progress.ts";
 
 /** How long a request that has begun waits for a node: an agent restarts its engine within 2 s, and itself within 4. */
@@ -14,7 +22,6 @@ const NODE_POLL_MS: Millis = 100;
 
 export interface DispatcherDeps {
   readonly clock: Clock;
-  readonly random: Random;
   readonly transport: NodeTransport;
   /** The last one that was heard. */
   readonly snapshot: () => Snapshot;
@@ -22,6 +29,8 @@ export interface DispatcherDeps {
   readonly onDecision: (reason: string) => void;
   /** Told of every request that got its first node: how long it took. */
   readonly onWaited: (waitMs: Millis) => void;
+  /** Default: no base is woken. */
+  readonly room?: WaitingRoom;
 }
 
 /** A node that was chosen to answer, the way to it, and the how manieth try this is. */
@@ -37,10 +46,20 @@ export class Dispatcher {
   readonly queue: FairQueue;
   readonly #deps: DispatcherDeps;
   readonly #assumed = new Map<BaseDigest, AssumedLoad>();
+  readonly #lost = new FailedNodes();
+  readonly #picks = new ClusterPicks({ assumedRows: (baseDigest, node) => this.#assumedFor(baseDigest).on(node) });
 
   constructor(deps: DispatcherDeps, limits?: QueueLimits) {
     this.#deps = deps;
-    this.queue = new FairQueue({ clock: deps.clock, onWaited: deps.onWaited, tryPlace: (ask, ahead) => this.tryPlace(ask, ahead) }, limits);
+    this.queue = new FairQueue(
+      {
+        clock: deps.clock,
+        onWaited: deps.onWaited,
+        tryPlace: (ask, ahead) => this.tryPlace(ask, ahead),
+        ...(deps.room && { room: deps.room }),
+      },
+      limits,
+    );
   }
 
   /** The way to a node. @throws Fault node_lost when there is none any more */
@@ -48,15 +67,20 @@ export class Dispatcher {
     return this.#deps.transport.to(node);
   }
 
+  /** Its connection broke, or was silent for too long: nobody is sent there before it reports again. */
+  lost(node: NodeView): void {
+    this.#lost.add(node);
+  }
+
   /** A node that has a row for it, or is sent more than it has rows when it may go `ahead`, and why not when there is none. */
   tryPlace(ask: PlacementAsk, ahead: Ahead): Attempt {
-    const cluster = this.#deps.snapshot();
-    const assumed = this.#assumedFor(ask.baseDigest).on(cluster);
-    const room = roomOn(cluster, ask.baseDigest, assumed, ahead);
-    const decision = decide({ ...ask, excludedNodes: room.full }, cluster, this.#deps.random, assumed);
+    const decision = this.#decide(ask, this.#lost.on(this.#deps.snapshot()), roomFor(ahead));
     if (decision.kind === "node") return { kind: "placed", placement: this.#placed(ask, decision) };
-    if (decision.why !== "excluded" && decision.why !== "queue") return { kind: "none", fault: this.#refusal(decision.why) };
-    return { kind: room.any ? "unfit" : "full" };
+    // A node whose connection was lost is back with its next report, or known to be gone: that is worth a wait.
+    if (decision.why !== "full" && decision.why !== "queue" && decision.why !== "excluded") {
+      return { kind: "none", fault: this.#refusal(decision.why), asleep: !this.#isServed(ask.baseDigest) };
+    }
+    return { kind: decision.roomElsewhere ? "unfit" : "full" };
   }
 
   /**
@@ -65,9 +89,11 @@ export class Dispatcher {
    * @throws Fault no_ready_node or queue_full
    */
   place(ask: PlacementAsk, failed = new FailedNodes()): Placement {
-    const cluster = this.#deps.snapshot();
-    const assumed = this.#assumedFor(ask.baseDigest).on(cluster);
-    const decision = decide({ ...ask, excludedNodes: failed.on(cluster) }, cluster, this.#deps.random, assumed);
+    return this.#placeWithout(ask, failed.on(this.#deps.snapshot()));
+  }
+
+  #placeWithout(ask: PlacementAsk, excluded: ReadonlySet<NodeId>): Placement {
+    const decision = this.#decide(ask, excluded, anyRoom);
     if (decision.kind === "none") throw this.#refusal(decision.why);
     return this.#placed(ask, decision);
   }
@@ -78,7 +104,7 @@ export class Dispatcher {
     for (;;) {
       signal.throwIfAborted();
       try {
-        return this.place(ask, failed);
+        return this.#placeWithout(ask, failed.on(this.#deps.snapshot()).union(this.#lost.on(this.#deps.snapshot())));
       } catch (error) {
         if (toFault(error).retry.kind !== "after" || this.#deps.clock.monotonic() >= waitUntil) throw error;
       }
@@ -98,20 +124,41 @@ export class Dispatcher {
       } catch (error) {
         signal.throwIfAborted();
         const { retry } = toFault(error);
+        if (isFault(error, "node_lost")) this.lost(node);
         if (attempt === ATTEMPTS_MAX || (retry.kind !== "other_node" && retry.kind !== "after")) throw error;
         failed.add(node);
       }
     }
   }
 
-  #placed({ baseDigest, rows }: PlacementAsk, { node, reason }: Extract<Decision, { kind: "node" }>): Placement {
+  /** Whether a node with the base is there, ready or about to be. */
+  #isServed(baseDigest: BaseDigest): boolean {
+    for (const node of this.#deps.snapshot().nodes.values()) if (node.state !== "draining" && node.bases.has(baseDigest)) return true;
+    return false;
+  }
+
+  #decide(ask: PlacementAsk, excludedNodes: ReadonlySet<NodeId>, hasRoom: HasRoom): Decision {
+    this.#picks.follow(this.#deps.snapshot());
+    return this.#picks.pick({ ...ask, excludedNodes }, hasRoom);
+  }
+
+  #placed(ask: PlacementAsk, { node, reason, deltaSources }: Extract<Decision, { kind: "node" }>): Placement {
+    const { baseDigest, rows } = ask;
+    let hasAnswered = false;
+    const answered = () => {
+      if (!hasAnswered) this.#picks.answered(ask, node.id);
+      hasAnswered = true;
+    };
     this.#deps.onDecision(reason);
-    if (rows === 0) return { node, [Symbol.dispose]: () => undefined };
+    if (rows === 0) return { node, deltaSources, answered, [Symbol.dispose]: () => undefined };
     const assumed = this.#assumedFor(baseDigest);
     assumed.placed(node, rows);
     let ended = false;
     return {
       node,
+      reason,
+      deltaSources,
+      answered,
       [Symbol.dispose]: () => {
         if (ended) return;
         ended = true;

@@ -1,11 +1,12 @@
-import { type Clock, Fault, type Millis, type NodeView, type Outcome, toFault } from "#kernel";
+import { type Clock, Fault, type Millis, type NodeView, type Outcome, type Span, toFault, traceparentOf } from "#kernel";
 import type { GenerateResponse, NodeServiceGenerateRequest, NodeServiceGenerateResponse } from "#proto";
-import type { PlacementAsk, Turn } from "../admission/index.ts";
+import type { Placement, PlacementAsk, Turn } from "../admission/index.ts";
 import type { Residency, RouterMetrics } from "../metrics.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { FailedNodes } from "./failed-nodes.ts";
 import type { RequestMeter } from "./request-meter.ts";
 import type { RequestProgress } from "./request-progress.ts";
+import type { RequestTrace } from "./request-trace.ts";
 
 export interface GenerationDeps {
   readonly clock: Clock;
@@ -22,10 +23,11 @@ export interface Generation {
   readonly ask: PlacementAsk;
   /** With the node of the first attempt. Stays the caller's. */
   readonly turn: Turn;
-  /** What every attempt sends; the attempt's number and the progress are added. */
-  readonly nodeRequest: Omit<NodeServiceGenerateRequest, "attempt" | "progress">;
+  /** What every attempt sends; what belongs to one of them is added. */
+  readonly nodeRequest: Omit<NodeServiceGenerateRequest, "attempt" | "progress" | "deltaSources" | "traceparent">;
   readonly progress: RequestProgress;
   readonly meter: RequestMeter;
+  readonly trace: RequestTrace;
   readonly startedAt: Millis;
   /** Once, with the first piece. */
   readonly onFirstToken: () => void;
@@ -51,11 +53,12 @@ export async function* streamGeneration(
       using placement = node ? await deps.dispatcher.placeAgain(ask, failed, signal) : generation.turn.placement;
       node = placement.node;
       signal.throwIfAborted(); // It may have ended while it waited: then nothing is begun.
-      const fault = yield* serveAttempt(deps, generation, node, watch, signal);
+      const fault = yield* serveAttempt(deps, generation, placement, watch, signal);
       if (progress.done) return;
       const next = progress.after(fault);
       if (next.kind === "fail") throw next.fault;
       failed.add(node);
+      if (fault.reason === "node_lost") deps.dispatcher.lost(node);
     }
   } catch (error) {
     if (!signal.aborted) outcome = "failed";
@@ -69,18 +72,25 @@ export async function* streamGeneration(
 async function* serveAttempt(
   deps: GenerationDeps,
   generation: Generation,
-  node: NodeView,
+  placement: Placement,
   watch: TokenWatch,
   signal: AbortSignal,
 ): AsyncGenerator<GenerateResponse, Fault> {
   const { progress, meter, turn } = generation;
-  const pieces = openAttempt(deps, generation, node, signal);
+  const { node } = placement;
+  const begun = progress.begin();
+  const span = generation.trace.attempt(progress.attempt, node.id, placement.reason);
+  const pieces = openAttempt(deps, generation, placement, begun, span, signal);
   const serving = { attempt: progress.attempt, nodeId: node.id };
   try {
     for (;;) {
       const pulled = await pull(pieces, node, signal);
-      if (pulled.kind === "over") return pulled.fault;
+      if (pulled.kind === "over") {
+        span.end(pulled.fault);
+        return pulled.fault;
+      }
       if (!progress.take(pulled.piece)) return misbehaved(node);
+      placement.answered();
       turn.measured(progress.usage.promptTokens - progress.usage.cachedTokens);
       turn.produced(pulled.piece.tokenIds.length);
       watch.saw(pulled.piece);
@@ -92,6 +102,7 @@ async function* serveAttempt(
       yield messageOf(generation, pulled.piece);
     }
   } finally {
+    span.end();
     await pieces.return().catch(() => undefined); // The attempt is over: whatever its node still has to say is of no interest.
   }
 }
@@ -112,11 +123,15 @@ async function pull(pieces: AsyncIterator<NodeServiceGenerateResponse>, node: No
 function openAttempt(
   deps: GenerationDeps,
   generation: Generation,
-  node: NodeView,
+  { node, deltaSources }: Placement,
+  progress: NodeServiceGenerateRequest["progress"],
+  span: Span,
   signal: AbortSignal,
 ): AsyncGenerator<NodeServiceGenerateResponse, void, undefined> {
-  const progress = generation.progress.begin();
-  const request = { ...generation.nodeRequest, attempt: generation.progress.attempt, progress };
+  const request = {
+    ...{ ...generation.nodeRequest, attempt: generation.progress.attempt, progress, deltaSources: [...deltaSources] },
+    ...(span.context && { traceparent: traceparentOf(span.context) }),
+  };
   return (async function* () {
     yield* deps.dispatcher.clientOf(node).generate(request, signal);
   })();
@@ -166,7 +181,8 @@ class TokenWatch {
 
   saw(piece: NodeServiceGenerateResponse): void {
     const now = this.#deps.clock.monotonic();
-    const { startedAt, baseName, ask } = this.#generation;
+    const { startedAt, baseName, ask, trace } = this.#generation;
+    trace.saw(piece, this.#lastAt.size === 0);
     if (this.#lastAt.size === 0) {
       const residency = ask.deltaDigest === undefined ? "hot" : (RESIDENCIES.get(piece.residency) ?? "cold");
       this.#deps.metrics.firstToken(baseName, residency, now - startedAt);

@@ -1,4 +1,4 @@
-import type { ClaimOutbox, Clock, Log, Millis, Random, RequestId, Usage } from "#kernel";
+import type { ClaimOutbox, Clock, Log, Millis, Random, RequestId, TraceContext, Tracer, Usage } from "#kernel";
 import {
   type CountTokensRequest,
   type GenerateRequest,
@@ -39,6 +39,7 @@ export interface InferenceDeps extends AdmissionDeps {
   readonly idempotency: Idempotency;
   readonly outbox: ClaimOutbox;
   readonly metrics: RouterMetrics;
+  readonly tracer: Tracer;
   readonly ready: () => boolean;
 }
 
@@ -49,15 +50,16 @@ interface Call {
   readonly onAdmitted: ((admitted: Admitted) => void) | undefined;
   readonly requestId: RequestId | undefined;
   readonly deadlineAt: Millis | undefined;
+  readonly trace: TraceContext | undefined;
 }
 
 export function createInferenceCore(deps: InferenceDeps): InferenceCore {
   return {
     authenticate: async (credential) => deps.access.authenticate(credential),
-    generate: (principal, request, signal, onAdmitted, requestId, deadlineAt) =>
-      generate(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt }),
-    score: (principal, request, signal, onAdmitted, requestId, deadlineAt) =>
-      score(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt }),
+    generate: (principal, request, signal, onAdmitted, requestId, deadlineAt, trace) =>
+      generate(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt, trace }),
+    score: (principal, request, signal, onAdmitted, requestId, deadlineAt, trace) =>
+      score(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt, trace }),
     countTokens: (principal, request, signal) => countTokens(deps, principal, request, signal),
     listModels: async (principal) => listModels(deps.names, principal),
     getModel: async (principal, name) => getModel(deps.names, principal, name),
@@ -66,7 +68,7 @@ export function createInferenceCore(deps: InferenceDeps): InferenceCore {
 }
 
 async function* generate(deps: InferenceDeps, request: GenerateRequest, call: Call): AsyncGenerator<GenerateResponse> {
-  using watch = watchRequest(deps);
+  using watch = watchRequest(deps, request.prompt?.kind?.$case === "chat" ? "chat" : "text_completion", call.trace);
   try {
     const { model, prompt } = request;
     checkModel(model);
@@ -115,7 +117,7 @@ async function* serve(
     const { prompt, echo } = request;
     const generation = {
       ...{ requestId, model: target.model, baseName: target.baseName, ask, turn },
-      ...{ progress, meter, startedAt: watch.startedAt, onFirstToken },
+      ...{ progress, meter, trace: watch.trace, startedAt: watch.startedAt, onFirstToken },
       nodeRequest: { ...nodeFields, prompt, sampling, echo },
     };
     yield* streamGeneration(deps, generation, admission.signal);
@@ -140,7 +142,7 @@ async function* recorded(recording: Recording, choices: number, pieces: AsyncIte
 }
 
 async function score(deps: InferenceDeps, request: ScoreRequest, call: Call): Promise<ScoreResponse> {
-  using watch = watchRequest(deps);
+  using watch = watchRequest(deps, "score", call.trace);
   try {
     const { model, prompt, logprobs } = request;
     checkModel(model);

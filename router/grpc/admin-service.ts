@@ -1,7 +1,7 @@
-import { asKeyId, asNodeId, asTenantId, Fault, formatUsd } from "#kernel";
+import { asKeyId, asNodeId, asTenantId, Fault, formatUsd, type NodeView } from "#kernel";
 import type { AdminServiceService, UpdateTenantRequest } from "#proto";
 import type { Journal, Meters } from "#state";
-import type { TenantRecord } from "../catalog/index.ts";
+import { tenantSpending } from "../billing/index.ts";
 import {
   type Access,
   changeTenant,
@@ -17,11 +17,10 @@ import {
   type TenantChange,
   tenantNamed,
 } from "../keys/index.ts";
-import { spentCounter } from "../ledger/index.ts";
 import { listBases, type ModelDeps } from "../models/index.ts";
-import type { ClusterView } from "../nodes/index.ts";
+import { type ClusterView, drainNode } from "../nodes/index.ts";
 import { addPriceList, formatPriceList } from "../prices/index.ts";
-import { nodeMessage } from "./cluster-messages.ts";
+import { nodeMessage, planMessage } from "./cluster-messages.ts";
 import type { GuardedHandlers } from "./guard.ts";
 import { budgetOf, invalid, keyMessage, limitsOf, projectMessage, scopeOf, tenantMessage } from "./tenant-messages.ts";
 
@@ -55,10 +54,8 @@ function tenantHandlers(
     listTenants: async () => ({ tenants: [...catalog.view.all("tenant")].map(tenantMessage) }),
     async getTenant({ id }) {
       const tenant = tenantNamed(catalog.view, id);
-      const [live, spent] = await Promise.all([deps.meters.live(tenant.id), spentBy(deps, tenant)]);
-      // The store counts those that have a limit to count for.
-      const requestsRunning = Math.max(live.count, deps.access.runningFor(tenant.id));
-      return { tenant: tenantMessage(tenant), requestsRunning, heldUsd: formatUsd(live.held), spentUsd: formatUsd(spent) };
+      const { requestsRunning, held, spent } = await tenantSpending(deps, tenant);
+      return { tenant: tenantMessage(tenant), requestsRunning, heldUsd: formatUsd(held), spentUsd: formatUsd(spent) };
     },
     updateTenant: async (request) => ({ tenant: tenantMessage(await changeTenant(catalog, request.id, changeOf(request))) }),
     suspendTenant: async ({ id }) => ({ tenant: tenantMessage(await suspendTenant(catalog, clock, id)) }),
@@ -105,25 +102,36 @@ function priceHandlers(deps: AdminServiceDeps): Pick<AdminHandlers, "addPriceLis
   };
 }
 
-function clusterHandlers(deps: AdminServiceDeps): Pick<AdminHandlers, "getCluster" | "drainNode"> {
+function clusterHandlers(deps: AdminServiceDeps): Pick<AdminHandlers, "getCluster" | "drainNode" | "undrainNode"> {
   const { catalog, cluster, clock } = deps;
   return {
     getCluster: async () => ({
       snapshotVersion: cluster.snapshot.version,
       snapshotAgeMs: Math.round(cluster.ageMs() ?? 0),
-      nodes: [...cluster.snapshot.nodes.values()].map((node) => nodeMessage(catalog.view, node, clock.monotonic())),
+      nodes: [...cluster.snapshot.nodes.values()].map((node) =>
+        nodeMessage(catalog.view, node, clock.monotonic(), cluster.snapshot.plan?.handovers.get(node.id)),
+      ),
+      ...planMessage(cluster.snapshot.plan),
       requestsRunning: deps.requestsRunning(),
       claimsPending: deps.claimsPending(),
       bases: [...listBases(deps)],
       version: deps.version,
     }),
     async drainNode({ nodeId }, { signal }) {
-      const node = cluster.snapshot.nodes.get(asNodeId(nodeId));
-      if (!node) throw new Fault("resource_unknown", `the node ${nodeId} is not in the cluster`, { detail: { resource: nodeId } });
-      await deps.dispatcher.clientOf(node).drain(signal);
+      await drainNode(deps, nodeNamed(cluster, nodeId), signal);
+      return {};
+    },
+    async undrainNode({ nodeId }, { signal }) {
+      await deps.dispatcher.clientOf(nodeNamed(cluster, nodeId)).resume(signal);
       return {};
     },
   };
+}
+
+function nodeNamed(cluster: ClusterView, nodeId: string): NodeView {
+  const node = cluster.snapshot.nodes.get(asNodeId(nodeId));
+  if (!node) throw new Fault("resource_unknown", `the node ${nodeId} is not in the cluster`, { detail: { resource: nodeId } });
+  return node;
 }
 
 function priceListMessage(record: Parameters<typeof formatPriceList>[0]) {
@@ -140,11 +148,4 @@ function changeOf(request: UpdateTenantRequest): TenantChange {
     ...(removeBudget && { budget: "none" as const }),
     ...(pricePlan !== "" && { pricePlan }),
   };
-}
-
-/** What counts against its budget; without one, what it has spent this month. */
-async function spentBy({ journal, clock }: AdminServiceDeps, tenant: TenantRecord): Promise<bigint> {
-  const counter = spentCounter(tenant.budget?.period ?? "month", clock.now());
-  const [counters] = await journal.counters(tenant.id, [counter.group]);
-  return counters?.get(counter.name) ?? 0n;
 }

@@ -1,10 +1,9 @@
-import { type Clock, Fault, MINUTE, type Millis, parseUsd, type TenantId } from "#kernel";
+import { type Clock, Fault, MINUTE, type Millis, parseUsd } from "#kernel";
 import { type BillingServiceService, claimFromMessage } from "#proto";
 import type { Journal } from "#state";
 import { bookPartToMessage, readBook, readInvoice, revenueReport, startOf } from "../billing/index.ts";
 import type { Catalog } from "../catalog/index.ts";
-import type { Principal } from "../contract.ts";
-import { tenantFor } from "../keys/index.ts";
+import { tenantFor, tenantOrAll } from "../keys/index.ts";
 import { isLedgerBook, type Ledger } from "../ledger/index.ts";
 import type { PriceLookup } from "../prices/index.ts";
 import { dimensionsFromMessage, exporterFromMessage, invoiceToMessage, revenueToMessage, usageRowToMessage } from "./billing-messages.ts";
@@ -32,7 +31,7 @@ export function billingHandlers(deps: BillingServiceDeps): GuardedHandlers<typeo
   return {
     async getUsage({ by, sinceMs, untilMs, tenantId: named }, { principal }) {
       const dimensions = dimensionsFromMessage(by);
-      const tenantId = tenantOrAll(catalog, principal, named);
+      const tenantId = tenantOrAll(catalog.view, principal, named);
       const rows = await ledger.usage({
         by: dimensions,
         ...(tenantId !== undefined && { tenantId }),
@@ -52,7 +51,7 @@ export function billingHandlers(deps: BillingServiceDeps): GuardedHandlers<typeo
 
     async *export({ format, sinceMs, untilMs, tenantId: named }, { principal, signal }) {
       const exporter = exporterFromMessage(format);
-      const tenantId = tenantOrAll(catalog, principal, named);
+      const tenantId = tenantOrAll(catalog.view, principal, named);
       const tenantIds = tenantId === undefined ? await ledger.tenants() : [tenantId];
       for await (const piece of pieces(exporter({ ledger, prices, tenantIds, ...periodOf(sinceMs, untilMs) }))) {
         signal.throwIfAborted();
@@ -88,11 +87,6 @@ export function billingHandlers(deps: BillingServiceDeps): GuardedHandlers<typeo
       return {};
     },
   };
-}
-
-/** A tenant itself; of an operator the tenant it names, or undefined for all. @throws Fault resource_unknown */
-function tenantOrAll(catalog: Catalog, principal: Principal, named: string): TenantId | undefined {
-  return principal.tenantId === undefined && named === "" ? undefined : tenantFor(catalog.view, principal, named);
 }
 
 /** Whole minutes, as the ledger sums them. @throws Fault parameter_invalid for a time that ends before it begins */

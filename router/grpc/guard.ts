@@ -17,11 +17,16 @@ export type GuardedHandlers<D> = { readonly [K in keyof Handlers<D>]: Guarded<Ha
 /** Nodes and schedulers: no tenant, and no scope that any other rule asks for. */
 const CLUSTER: Principal = { keyId: asKeyId("cluster"), tenantId: undefined, projectId: undefined, scopes: new Set() };
 
+/** Whom a door lets in: customers and operators by their keys, the cluster's own parts by theirs, or all of them. */
+export type Door = "all" | "customers" | "cluster";
+
 export interface GuardDeps {
   readonly authenticate: InferenceCore["authenticate"];
   readonly clusterKey: string;
   /** Ends calls whose key loses access; undefined where the handlers see to it themselves. */
   readonly access: Access | undefined;
+  /** Default: all. */
+  readonly door?: Door;
 }
 
 /** A call that was let in. Dispose it when it has ended. */
@@ -52,6 +57,12 @@ export function guard<D extends Definition>(definition: D, handlers: GuardedHand
 
 /** @throws Fault key_missing, key_unknown, tenant_suspended or scope_missing */
 async function admit(context: CallContext, rule: Rule | undefined, deps: GuardDeps): Promise<Admitted> {
+  const { door = "all" } = deps;
+  if (door !== "all" && (rule === "cluster") !== (door === "cluster"))
+    throw new Fault(
+      "scope_missing",
+      `this door is for ${door === "cluster" ? "the cluster's own parts" : "keys of customers and operators"}`,
+    );
   if (rule === "cluster") {
     requireClusterKey(context.credential, deps.clusterKey);
     return { context: { ...context, principal: CLUSTER }, [Symbol.dispose]: () => undefined };

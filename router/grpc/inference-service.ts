@@ -4,8 +4,10 @@ import type { GuardedHandlers } from "./guard.ts";
 
 export function inferenceHandlers(core: InferenceCore): GuardedHandlers<typeof InferenceServiceService> {
   return {
-    generate: (request, { principal, signal, deadlineAt }) => core.generate(principal, request, signal, undefined, undefined, deadlineAt),
-    score: (request, { principal, signal, deadlineAt }) => core.score(principal, request, signal, undefined, undefined, deadlineAt),
+    generate: (request, { principal, signal, deadlineAt, trace }) =>
+      core.generate(principal, request, signal, undefined, undefined, deadlineAt, trace),
+    score: (request, { principal, signal, deadlineAt, trace }) =>
+      core.score(principal, request, signal, undefined, undefined, deadlineAt, trace),
     countTokens: (request, { principal, signal }) => core.countTokens(principal, request, signal),
   };
 }

@@ -1,4 +1,4 @@
-import { asDeltaDigest, asTenantId, DIGEST_PATTERN, Fault } from "#kernel";
+import { asBaseDigest, asDeltaDigest, asTenantId, DIGEST_PATTERN, Fault } from "#kernel";
 import type { ModelServiceService } from "#proto";
 import type { InferenceCore } from "../contract.ts";
 import {
@@ -58,16 +58,16 @@ export function modelHandlers(deps: ModelServiceDeps): GuardedHandlers<typeof Mo
       return {};
     },
     async *downloadDelta({ delta }, { signal }) {
-      const digest = delta?.digest ?? "";
+      const { digest = "", tenantId = "", baseDigest = "" } = delta ?? {};
       if (!DIGEST_PATTERN.test(digest)) {
         throw new Fault("parameter_invalid", "delta.digest must be 64 hexadecimal digits", { detail: { field: "delta.digest" } });
       }
-      for await (const piece of deps.files.read(asDeltaDigest(digest), signal)) yield pieceMessage(piece);
+      const stored = { digest: asDeltaDigest(digest), tenantId: asTenantId(tenantId), baseDigest: asBaseDigest(baseDigest) };
+      for await (const piece of deps.files.read(stored, signal)) yield pieceMessage(piece);
     },
 
     async *pullDelta({ name }, { principal, signal }) {
-      const { digest } = getDelta(catalog, principal, name);
-      for await (const piece of deps.files.read(digest, signal)) yield pieceMessage(piece);
+      for await (const piece of deps.files.read(getDelta(catalog, principal, name), signal)) yield pieceMessage(piece);
     },
 
     async setAlias({ alias }, { principal, signal }) {

@@ -73,4 +73,5 @@ export const RULES: Readonly<Record<string, Rule>> = {
   "/deltaplane.v1.AdminService/RevokeKey": "operator",
   "/deltaplane.v1.AdminService/GetCluster": "operator",
   "/deltaplane.v1.AdminService/DrainNode": "operator",
+  "/deltaplane.v1.AdminService/UndrainNode": "operator",
 };

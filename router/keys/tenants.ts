@@ -64,6 +64,11 @@ export function tenantFor(view: CatalogView, principal: Principal, named: string
   return tenantNamed(view, named).id;
 }
 
+/** A tenant itself; of an operator the tenant it names, or undefined for all. @throws Fault resource_unknown */
+export function tenantOrAll(view: CatalogView, principal: Principal, named: string): TenantId | undefined {
+  return principal.tenantId === undefined && named === "" ? undefined : tenantFor(view, principal, named);
+}
+
 async function changed(catalog: Catalog, id: string, next: (old: TenantRecord) => TenantRecord): Promise<TenantRecord> {
   const tenant = await catalog.change("tenant", id, next);
   if (!tenant) throw unknownTenant(id);

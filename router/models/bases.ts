@@ -25,7 +25,7 @@ export async function addBase(deps: ModelDeps, request: AddBaseRequest, snapshot
 
 /** Every base that can be asked for. */
 export function listBases(deps: ModelDeps): readonly Base[] {
-  return deps.names.bases.list().map(({ createdAt: _, ...base }) => base);
+  return deps.names.bases.list().map(({ createdAt: _, ownNodes: __, ...base }) => base);
 }
 
 /** @throws Fault model_unknown, or resource_in_use while a delta refers to it */

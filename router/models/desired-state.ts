@@ -31,6 +31,7 @@ export function keepDesiredState(deps: ModelDeps, snapshot: () => Snapshot): Pro
   return every(deps.clock, ROUND_MS, deps.stopping, () => {
     const nodes = [...snapshot().nodes.values()].filter((node) => node.state === "ready");
     for (const base of deps.catalog.view.all("base")) {
+      if (base.ownNodes) continue;
       for (const node of nodes.filter((candidate) => !candidate.bases.has(base.digest))) {
         undertake(`base ${base.name} on ${node.id} ${node.epoch}`, () => loadBase(deps, base, node));
       }

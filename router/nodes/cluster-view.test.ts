@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { systemClock } from "#kernel";
+import { asNodeId, Fault, systemClock } from "#kernel";
 import {
   ClusterServiceService,
   implement,
@@ -13,9 +13,10 @@ import {
 import { startClusterView } from "./cluster-view.ts";
 
 /** A scheduler that knows one node, and says so at once and then often. */
-async function scheduler(nodeId: string): Promise<RunningGrpcServer> {
+async function scheduler(nodeId: string, leaderEpoch = 0, drained: string[] = []): Promise<RunningGrpcServer> {
   const full: WatchSnapshotResponse = {
     ...{ version: 1, full: true, goneNodeIds: [] },
+    plan: { leader: "", leaderEpoch, full: true, changedCopies: [], bases: [], handovers: [] },
     changed: [
       {
         ...{ id: nodeId, address: "127.0.0.1:1", state: NodeState.NODE_STATE_READY, epoch: "1" },
@@ -27,12 +28,17 @@ async function scheduler(nodeId: string): Promise<RunningGrpcServer> {
     ClusterServiceService,
     {
       report: async () => ({}),
+      async drainNode({ nodeId: leaving }) {
+        if (leaderEpoch === 0) throw new Fault("lease_lost", "it does not lead");
+        drained.push(leaving);
+        return {};
+      },
       async *watchSnapshot(_, { signal, credential }) {
         requireClusterKey(credential, "secret");
         yield full;
         for (;;) {
           await sleep(50, undefined, { signal });
-          yield { version: 1, full: false, changed: [], goneNodeIds: [] };
+          yield { version: 1, full: false, changed: [], goneNodeIds: [], plan: undefined };
         }
       },
     },
@@ -75,6 +81,23 @@ test("of two schedulers one is believed for as long as it speaks, then the other
   await (believed === "a" ? first : second).drain(0);
   await expect.poll(seen, { timeout: 3000 }).toBe(believed === "a" ? "b" : "a");
   await (believed === "a" ? second : first).drain(0);
+});
+
+test("one that leads is believed at once, the one with the higher epoch, and it is the one that drains", async () => {
+  const drained: string[] = [];
+  const [follower, old, leader] = [await scheduler("a"), await scheduler("b", 3), await scheduler("c", 4, drained)];
+  const schedulers = [follower, leader].map(addressOf);
+  await using view = startClusterView({ clock: systemClock, onSnapshot: () => undefined }, { schedulers, clusterKey: "secret" });
+  const seen = () => [...view.snapshot.nodes.keys()][0];
+  await expect.poll(seen).toBe("c");
+  await view.drain(asNodeId("node-1"), new AbortController().signal);
+  expect(drained).toEqual(["node-1"]);
+  await using both = startClusterView(
+    { clock: systemClock, onSnapshot: () => undefined },
+    { schedulers: [old, leader].map(addressOf), clusterKey: "secret" },
+  );
+  await expect.poll(() => [...both.snapshot.nodes.keys()][0]).toBe("c");
+  await Promise.all([follower, old, leader].map((server) => server.drain(0)));
 });
 
 test("without a scheduler there is nothing to see, and nothing to wait for", async () => {

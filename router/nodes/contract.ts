@@ -32,7 +32,10 @@ export interface NodeClient {
   countTokens(request: NodeServiceCountTokensRequest, signal: AbortSignal): Promise<NodeServiceCountTokensResponse>;
   attachBase(request: AttachBaseRequest, signal: AbortSignal): Promise<AttachBaseResponse>;
   inspect(request: InspectRequest, signal: AbortSignal): Promise<InspectResponse>;
-  attach(request: AttachRequest, signal: AbortSignal): Promise<void>;
-  detach(request: DetachRequest, signal: AbortSignal): Promise<void>;
+  /** Brings a delta to RAM, and pins it there or not. */
+  attach(request: Partial<AttachRequest> & Pick<AttachRequest, "delta" | "pinned">, signal: AbortSignal): Promise<void>;
+  /** Drops a delta from all tiers, unless it says otherwise. */
+  detach(request: Partial<DetachRequest> & Pick<DetachRequest, "delta">, signal: AbortSignal): Promise<void>;
   drain(signal: AbortSignal): Promise<void>;
+  resume(signal: AbortSignal): Promise<void>;
 }

@@ -47,6 +47,11 @@ async function serve(
         await node.drain(signal);
         return {};
       },
+      async resume(_, { signal }) {
+        await node.resume(signal);
+        return {};
+      },
+      fetchDelta: async function* () {},
     },
     { clock: systemClock },
   );

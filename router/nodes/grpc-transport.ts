@@ -1,6 +1,14 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { type Clock, Fault, isFault, MINUTE, type Millis, type NodeId, type NodeView, SECOND, type Snapshot } from "#kernel";
-import { CLUSTER_KEEPALIVE, type GrpcChannel, NodeServiceService as methods, openChannel } from "#proto";
+import {
+  AttachRequest,
+  type ClusterCredentials,
+  DetachRequest,
+  DrainRequest,
+  type GrpcChannel,
+  NodeServiceService as methods,
+  openClusterChannel,
+} from "#proto";
 import type { NodeClient, NodeTransport } from "./contract.ts";
 
 /** Longer than any client may wait, so that a node never works for a router that forgot it. */
@@ -21,7 +29,7 @@ interface Connection {
 }
 
 /** One channel per node, for as long as the node is the same process at the same place. */
-export function openGrpcTransport(deps: { readonly clock: Clock }, options: { readonly clusterKey: string }): NodeTransport {
+export function openGrpcTransport(deps: { readonly clock: Clock }, options: ClusterCredentials): NodeTransport {
   const connections = new Map<NodeId, Connection>();
   const close = (id: NodeId) => {
     const connection = connections.get(id);
@@ -36,7 +44,7 @@ export function openGrpcTransport(deps: { readonly clock: Clock }, options: { re
       const known = connections.get(node.id);
       if (known && same(known, node)) return known.client;
       void close(node.id);
-      const channel = openChannel({ address: node.address, credential: options.clusterKey, clock: deps.clock, ...CLUSTER_KEEPALIVE });
+      const channel = openClusterChannel(deps.clock, options, "node-agent", node.address);
       const connection = { epoch: node.epoch, address: node.address, channel, client: clientOver(channel, node.id) };
       connections.set(node.id, connection);
       return connection.client;
@@ -71,13 +79,16 @@ function clientOver(channel: GrpcChannel, id: NodeId): NodeClient {
     attachBase: (request, signal) => asked(signal, channel.unary(methods.attachBase, request, { signal, timeoutMs: ATTACH_BASE_MS_MAX })),
     inspect: (request, signal) => asked(signal, channel.unary(methods.inspect, request, { signal, timeoutMs: INSPECT_MS_MAX })),
     async attach(request, signal) {
-      await asked(signal, channel.unary(methods.attach, request, { signal, timeoutMs: INSPECT_MS_MAX }));
+      await asked(signal, channel.unary(methods.attach, AttachRequest.create(request), { signal, timeoutMs: INSPECT_MS_MAX }));
     },
     async detach(request, signal) {
-      await asked(signal, channel.unary(methods.detach, request, { signal, timeoutMs: GENERATE_MS_MAX }));
+      await asked(signal, channel.unary(methods.detach, DetachRequest.create(request), { signal, timeoutMs: GENERATE_MS_MAX }));
     },
     async drain(signal) {
-      await asked(signal, channel.unary(methods.drain, {}, { signal, timeoutMs: GENERATE_MS_MAX }));
+      await asked(signal, channel.unary(methods.drain, DrainRequest.create(), { signal, timeoutMs: GENERATE_MS_MAX }));
+    },
+    async resume(signal) {
+      await asked(signal, channel.unary(methods.resume, {}, { signal, timeoutMs: COUNT_MS_MAX }));
     },
   };
 }

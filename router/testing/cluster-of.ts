@@ -4,6 +4,7 @@ import {
   type BaseDigest,
   type BaseLoad,
   type DeltaDigest,
+  Fault,
   type NodeId,
   type NodeState,
   type NodeView,
@@ -56,6 +57,7 @@ export function settableCluster(first: Snapshot): ClusterView & { set(snapshot: 
       snapshot = next;
     },
     ageMs: () => 0,
+    drain: () => Promise.reject(new Fault("node_lost", "there is no scheduler")),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }

@@ -8,6 +8,7 @@ import {
   type Clock,
   Fault,
   type Log,
+  NO_TRACER,
   type NodeId,
   seededRandom,
   systemClock,
@@ -15,7 +16,16 @@ import {
 } from "#kernel";
 import { type GenerateRequest, type GenerateResponse, Sampling } from "#proto";
 import type { StateStore } from "#state";
-import { Idempotency, Limits, type QueueLimits, REQUEST_MS_MAX, type RequestSlotLimits, RequestSlots } from "../admission/index.ts";
+import {
+  Idempotency,
+  Limits,
+  type QueueLimits,
+  REQUEST_MS_MAX,
+  type RequestSlotLimits,
+  RequestSlots,
+  WaitingRoom,
+  type WakeOptions,
+} from "../admission/index.ts";
 import { BaseDirectory, CatalogView, type PriceRecord, recordKey, type TenantRecord } from "../catalog/index.ts";
 import type { InferenceCore, Principal } from "../contract.ts";
 import { createInferenceCore, Dispatcher } from "../generation/index.ts";
@@ -32,6 +42,7 @@ export interface CoreOptions {
   readonly store?: Pick<StateStore, "meters" | "answers">;
   readonly requestLimits?: RequestSlotLimits;
   readonly queueLimits?: QueueLimits;
+  readonly wake?: WakeOptions;
   /** What is done with each claim before it counts as written. */
   readonly onClaim?: (claim: Claim) => Promise<void>;
   /** Who this router is among those that share the store. */
@@ -64,18 +75,21 @@ export function coreOver(nodes: ReadonlyMap<NodeId, NodeClient>, options: CoreOp
     claimsPending: () => 0,
     queueDepth: () => slots.waiting,
     waitingForNode: () => dispatcher.queue.depth,
+    waitingRoom: () => room.waiting(),
+    wakeNodesWanted: () => room.nodesWanted(),
   });
+  const room = new WaitingRoom({ clock }, options.wake);
   const view = new CatalogView();
   const random = seededRandom(7);
   const onWaited = (waitMs: number) => metrics.waitedForNode(waitMs);
   const dispatcher = new Dispatcher(
-    { clock, random, transport: memoryTransport(nodes), snapshot, onDecision: () => undefined, onWaited },
+    { clock, transport: memoryTransport(nodes), snapshot, onDecision: () => undefined, onWaited, room },
     options.queueLimits,
   );
   const limits = new Limits({ clock, log: SILENT, meters: store.meters }, REQUEST_MS_MAX);
   const idempotency = new Idempotency({ clock, log: SILENT, answers: store.answers, holder });
   const core = createInferenceCore({
-    ...{ clock, random, log: SILENT, slots, dispatcher, limits, idempotency, metrics },
+    ...{ clock, random, log: SILENT, slots, dispatcher, limits, idempotency, metrics, tracer: NO_TRACER },
     names: { view, bases: new BaseDirectory(view, snapshot) },
     access: new Access({ view, clock, uses: { used: () => undefined } }),
     outbox: outboxOver(claims, onClaim),

@@ -1,13 +1,5 @@
 import { Fault, type FaultReason, sha256Hex } from "#kernel";
-import {
-  type AttachRequest,
-  type DetachRequest,
-  FinishReason,
-  type InspectRequest,
-  type NodeServiceGenerateRequest,
-  type NodeServiceGenerateResponse,
-  type Usage,
-} from "#proto";
+import { FinishReason, type InspectRequest, type NodeServiceGenerateRequest, type NodeServiceGenerateResponse, type Usage } from "#proto";
 import type { NodeClient } from "../nodes/index.ts";
 
 /** How one attempt on a node ends before its time: after so many pieces, with this fault. */
@@ -27,8 +19,8 @@ export interface NodeScript {
 
 export interface ScriptedNode extends NodeClient {
   readonly generated: readonly NodeServiceGenerateRequest[];
-  readonly attached: readonly AttachRequest[];
-  readonly detached: readonly DetachRequest[];
+  readonly attached: readonly Parameters<NodeClient["attach"]>[0][];
+  readonly detached: readonly Parameters<NodeClient["detach"]>[0][];
   readonly inspected: readonly InspectRequest[];
 }
 
@@ -40,8 +32,8 @@ export const PROMPT_TOKENS = 7;
  */
 export function scriptedNode(script: NodeScript = {}): ScriptedNode {
   const generated: NodeServiceGenerateRequest[] = [];
-  const attached: AttachRequest[] = [];
-  const detached: DetachRequest[] = [];
+  const attached: Parameters<NodeClient["attach"]>[0][] = [];
+  const detached: Parameters<NodeClient["detach"]>[0][] = [];
   const inspected: InspectRequest[] = [];
   return {
     generated,
@@ -76,6 +68,7 @@ export function scriptedNode(script: NodeScript = {}): ScriptedNode {
       detached.push(request);
     },
     drain: async () => undefined,
+    resume: async () => undefined,
   };
 }
 

@@ -37,6 +37,37 @@ describe("demand", () => {
     );
   });
 
+  it("is urgent in a burst, long before the usual rate tells, and only then", () => {
+    const book = new DemandBook();
+    for (let atMs = 0; atMs < 1000; atMs += 50) book.observe(1, 100, atMs);
+    expect(book.ratePerSecond(1, 1000)).toBeLessThan(50);
+    expect(book.urgentRatePerSecond(1, 1000)).toBeGreaterThan(180);
+    expect(book.urgentRatePerSecond(1, 10_000)).toBe(book.ratePerSecond(1, 10_000));
+  });
+
+  it("is never less urgent than usual, nor for having been asked more", () => {
+    const observation = fc.tuple(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 1000 }));
+    fc.assert(
+      fc.property(
+        fc.array(observation, { minLength: 1, maxLength: 20 }),
+        fc.nat(),
+        fc.integer({ min: 0, max: 40_000 }),
+        (all, left, laterMs) => {
+          const inOrder = [...all].sort((one, other) => one[0] - other[0]);
+          const bookOf = (observations: readonly (readonly [number, number])[]) => {
+            const book = new DemandBook();
+            for (const [atMs, weight] of observations) book.observe(1, weight, atMs);
+            return book;
+          };
+          const nowMs = 20_000 + laterMs;
+          const [more, less] = [bookOf(inOrder), bookOf(inOrder.toSpliced(left % inOrder.length, 1))];
+          expect(more.urgentRatePerSecond(1, nowMs)).toBeGreaterThanOrEqual(more.ratePerSecond(1, nowMs));
+          expect(more.urgentRatePerSecond(1, nowMs) * (1 + 1e-9)).toBeGreaterThanOrEqual(less.urgentRatePerSecond(1, nowMs));
+        },
+      ),
+    );
+  });
+
   it("moves from a version to the next", () => {
     const book = new DemandBook();
     book.observe(1, 500, 0);

@@ -12,14 +12,10 @@ import {
   type Residency,
   type Tier,
 } from "#kernel";
-import { ClusterIndex, type NodeTiming } from "./cluster-index.ts";
+import { ClusterIndex } from "./cluster-index.ts";
 import { NodePick } from "./node-pick.ts";
 
 const BASE = asBaseDigest("base");
-const TIMING: NodeTiming = {
-  ...{ stepMs: 10, meanRowMs: 1000, promptTokenMs: 1 },
-  loadMs: (from) => (from === "ram" ? 5 : from === "disk" ? 50 : 500),
-};
 const IDLE: BaseLoad = {
   ...{ name: "base", architecture: "llama", vocabularySize: 1, parameterCount: 1, weightType: "float32", directory: "" },
   ...{ contextTokensMax: 2048, rankMax: 64, rowsRunning: 0, rowsMax: 8, queueDepth: 0, queueDepthMax: 32 },
@@ -40,10 +36,10 @@ function node(name: number, deltas: ReadonlyMap<DeltaDigest, Residency> = new Ma
   };
 }
 
-const createIndex = () => new ClusterIndex({ baseDigest: BASE, timing: () => TIMING, targets: () => [] });
+const createIndex = () => new ClusterIndex({ baseDigest: BASE });
 
 function choose(index: ClusterIndex, delta: number): string | undefined {
-  const number = index.numberOf(digest(delta), 100);
+  const number = index.numberOf(digest(delta));
   const chosen = new NodePick(index).pick({ delta: number, deltaHash: index.hashOf(number), promptTokens: 10, patienceMs: 1000 });
   return chosen === undefined ? undefined : index.nodeAt(chosen).id;
 }
@@ -105,7 +101,7 @@ describe("a cluster by number", () => {
           latest.set(name, view);
         }
         for (let delta = 0; delta < 10; delta++) {
-          const holders = index.holders(index.numberOf(digest(delta), 100)).map((number) => index.nodeAt(number).id);
+          const holders = index.holders(index.numberOf(digest(delta))).map((number) => index.nodeAt(number).id);
           const expected = [...latest.values()].filter((view) => view.deltas.get(digest(delta))?.tier === "slot").map(({ id }) => id);
           expect([...holders].sort()).toEqual([...expected].sort());
         }

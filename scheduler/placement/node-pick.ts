@@ -14,12 +14,16 @@ export interface PickView {
   outlook(node: number, delta: number): NodeOutlook;
 }
 
-export interface PickAsk {
+/** What any node could be asked. */
+export interface AnyAsk {
   readonly delta: number;
-  readonly deltaHash: number;
   readonly promptTokens: Tokens;
   /** A first token later than this is late: only then may the request leave the delta's own nodes. */
   readonly patienceMs: Millis;
+}
+
+export interface PickAsk extends AnyAsk {
+  readonly deltaHash: number;
 }
 
 /** Beside its home: where it may spill, always the same, so that what it loads there is used again. */
@@ -50,8 +54,7 @@ export class NodePick {
 
   pick(ask: PickAsk): number | undefined {
     const view = this.#view;
-    this.#best = undefined;
-    this.#bestCost = Number.POSITIVE_INFINITY;
+    this.#begin();
     this.#considerSome(view.targets(ask.delta), ask);
     const places = view.ring.candidates(ask.deltaHash, 1 + SPILL_MAX, this.#order);
     for (let index = 0; index < places; index++) this.#consider(this.#order[index]!, ask);
@@ -64,7 +67,28 @@ export class NodePick {
     return this.#best;
   }
 
-  #considerSome(nodes: readonly number[], ask: PickAsk): void {
+  /** The node with the least cost among a dozen, others at every pick: for who is at home nowhere. */
+  pickAny(ask: AnyAsk): number | undefined {
+    this.#begin();
+    const others = this.#view.ring.candidates(mixHash(++this.#turn), HOLDERS_MAX, this.#order);
+    for (let index = 0; index < others; index++) this.#consider(this.#order[index]!, ask);
+    return this.#best;
+  }
+
+  /** Likewise among all nodes below `count`, from another one on at every pick, until a dozen were alive: for when the usual places are not. */
+  pickAmong(count: number, ask: AnyAsk): number | undefined {
+    this.#begin();
+    const first = mixHash(++this.#turn);
+    for (let step = 0, found = 0; step < count && found < HOLDERS_MAX; step++) if (this.#consider((first + step) % count, ask)) found++;
+    return this.#best;
+  }
+
+  #begin(): void {
+    this.#best = undefined;
+    this.#bestCost = Number.POSITIVE_INFINITY;
+  }
+
+  #considerSome(nodes: readonly number[], ask: AnyAsk): void {
     if (nodes.length <= HOLDERS_MAX) {
       for (const node of nodes) this.#consider(node, ask);
       return;
@@ -73,14 +97,16 @@ export class NodePick {
     this.#turn = (this.#turn + HOLDERS_MAX) % nodes.length;
   }
 
-  #consider(node: number, ask: PickAsk): void {
-    if (!this.#view.alive(node)) return;
+  /** Whether it is alive at all. */
+  #consider(node: number, ask: AnyAsk): boolean {
+    if (!this.#view.alive(node)) return false;
     const outlook = this.#view.outlook(node, ask.delta);
     const ownMs = firstTokenMs(outlook, ask.promptTokens);
     const cost = ownMs + costToOthersMs(outlook);
-    if (cost >= this.#bestCost) return;
+    if (cost >= this.#bestCost) return true;
     this.#best = node;
     this.#bestCost = cost;
     this.#bestFirstTokenMs = ownMs;
+    return true;
   }
 }

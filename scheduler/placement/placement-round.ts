@@ -55,6 +55,11 @@ export class Placement {
     return this.#targets.get(delta) ?? NOWHERE;
   }
 
+  /** Deltas that are placed elsewhere than at home alone, and where. */
+  placed(): Iterable<readonly [delta: number, nodes: readonly number[]]> {
+    return this.#targets;
+  }
+
   /** Deltas that are placed elsewhere than at home alone. */
   get placedCount(): number {
     return this.#targets.size;
@@ -64,7 +69,7 @@ export class Placement {
     const moves: Move[] = [];
     this.#forgetGone(input);
     const rates = this.#copies(input, options, moves);
-    this.#balance(input, options, rates, moves);
+    if (moves.length < options.movesMax) this.#balance(input, options, rates, moves);
     return moves;
   }
 
@@ -83,9 +88,9 @@ export class Placement {
   #copies({ ring, demand, deltaHash, nowMs }: RoundInput, options: RoundOptions, moves: Move[]): Float64Array {
     const rates = new Float64Array(demand.count);
     const limits = { ratePerCopy: COPY_SHARE * options.nodeRate, copiesMax: Math.min(options.copiesMax, ring.nodeCount) };
-    for (let delta = 0; delta < rates.length; delta++) {
-      const rate = demand.ratePerSecond(delta, nowMs);
-      rates[delta] = rate;
+    for (const delta of demand.asked) {
+      rates[delta] = demand.ratePerSecond(delta, nowMs);
+      const rate = demand.urgentRatePerSecond(delta, nowMs);
       const targets = this.#targets.get(delta);
       const copies = targets?.length ?? 1;
       if (copies === 1 && rate <= limits.ratePerCopy) continue;
@@ -118,12 +123,12 @@ export class Placement {
     else this.#targets.set(delta, targets);
   }
 
-  #balance({ ring, nodes, deltaHash, pinned }: RoundInput, options: RoundOptions, rates: Float64Array, moves: Move[]): void {
+  #balance({ ring, nodes, deltaHash, demand, pinned }: RoundInput, options: RoundOptions, rates: Float64Array, moves: Move[]): void {
     const homes = new Int32Array(rates.length).fill(-1);
     this.#prepareHomes(ring, rates.length);
     const loads = new Float64Array(1 + nodes.reduce((most, node) => Math.max(most, node), 0)); // By node.
     let total = 0;
-    for (let delta = 0; delta < rates.length; delta++) {
+    for (const delta of demand.asked) {
       const rate = rates[delta]!;
       if (rate === 0) continue;
       total += rate;
@@ -138,7 +143,7 @@ export class Placement {
     const limit = Math.max((1 + TOLERANCE) * mean, BUSY_SHARE * options.nodeRate);
     const full = (node: number) => loads[node]! > limit;
     const movable: number[] = [];
-    for (let delta = 0; delta < homes.length; delta++) {
+    for (const delta of demand.asked) {
       if (homes[delta]! >= 0 && rates[delta]! > GAIN_MIN * mean && full(homes[delta]!)) movable.push(delta);
     }
     movable.sort((one, other) => rates[other]! - rates[one]! || one - other);

@@ -123,6 +123,20 @@ describe("a placement round, whatever the cluster and the demand", () => {
     );
   });
 
+  it("answers more demand for a delta with no fewer copies of it", () => {
+    fc.assert(
+      fc.property(anyNodes, anyDemand, fc.nat(), fc.integer({ min: 1, max: 5000 }), (nodes, weights, chosen, more) => {
+        const delta = chosen % weights.length;
+        const copies = (demand: readonly number[]) => {
+          const placement = new Placement();
+          placement.round(inputOf(nodes, demand), { ...OPTIONS, movesMax: 10_000 });
+          return Math.max(1, placement.targets(delta).length);
+        };
+        expect(copies(weights.with(delta, weights[delta]! + more))).toBeGreaterThanOrEqual(copies(weights));
+      }),
+    );
+  });
+
   it("leaves pinned deltas where they are", () => {
     fc.assert(
       fc.property(anyNodes, anyDemand, (nodes, weights) => {

@@ -1,2 +1,2 @@
-export { type RunningScheduler, type SchedulerDeps, type SchedulerOptions, startScheduler } from "./scheduler.ts";
+export { type RunningScheduler, SCHEDULER_SETTLE_MS, type SchedulerDeps, type SchedulerOptions, startScheduler } from "./scheduler.ts";
 export { type SnapshotWatch, watchSnapshot } from "./snapshot-watch.ts";

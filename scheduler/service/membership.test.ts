@@ -28,6 +28,7 @@ function parseReport(words: readonly string[]): { stream: number; report: NodeRe
     full: words.includes("full"),
     deltas: new Map(marked("+").map((digest) => [digest, residency])),
     removed: marked("-"),
+    demand: [],
   };
   return { stream: Number(value("stream")), report };
 }

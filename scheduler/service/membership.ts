@@ -1,4 +1,4 @@
-import type { DeltaDigest, Millis, NodeId, NodeView, Residency, Snapshot } from "#kernel";
+import type { DeltaDigest, Millis, NodeId, NodeView, PlacementPlan, Residency, Snapshot } from "#kernel";
 import type { NodeReport } from "./report.ts";
 
 /**
@@ -15,6 +15,7 @@ export class Membership {
   /** From 1: on the wire, 0 stands for a part of a version. */
   #version = 1;
   #snapshot: Snapshot | undefined;
+  #plan: PlacementPlan | undefined;
 
   constructor(silenceMsMax: Millis) {
     this.#silenceMsMax = silenceMsMax;
@@ -25,8 +26,20 @@ export class Membership {
     this.#snapshot ??= {
       version: this.#version,
       nodes: new Map(this.#members.entries().map(([id, { view }]) => [id, view])),
+      plan: this.#plan,
     };
     return this.#snapshot;
+  }
+
+  /** A node that is there. */
+  view(id: NodeId): NodeView | undefined {
+    return this.#members.get(id)?.view;
+  }
+
+  /** What is wanted from now on. */
+  setPlan(plan: PlacementPlan): void {
+    this.#plan = plan;
+    this.#changed();
   }
 
   /** Takes a report that came on `stream` (any value of the caller's, one per stream). A refused one changes nothing. */

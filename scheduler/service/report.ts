@@ -1,4 +1,5 @@
 import {
+  asDeltaDigest,
   asNodeId,
   type BaseDigest,
   type BaseLoad,
@@ -10,7 +11,7 @@ import {
   type NodeState,
   type Residency,
 } from "#kernel";
-import { baseLoadFromMessage, nodeStateFromMessage, type ReportRequest, residencyFromMessage } from "#proto";
+import { baseLoadFromMessage, type DeltaDemand, nodeStateFromMessage, type ReportRequest, residencyFromMessage } from "#proto";
 
 /** What a node tells of itself, checked: nothing in it is impossible. Whether it is in order is for membership.ts to say. */
 export interface NodeReport {
@@ -24,6 +25,14 @@ export interface NodeReport {
   readonly full: boolean;
   readonly deltas: ReadonlyMap<DeltaDigest, Residency>;
   readonly removed: readonly DeltaDigest[];
+  readonly demand: readonly ReportedDemand[];
+}
+
+/** What a delta was asked for on the node; see the wire. */
+export interface ReportedDemand {
+  readonly digest: DeltaDigest;
+  readonly tokens: number;
+  readonly tokensPerSecond: number;
 }
 
 /** A pod's name is one, and so is any host name. */
@@ -57,6 +66,7 @@ export function readReport(message: ReportRequest): NodeReport {
   for (const digest of message.removedDigests) require(DIGEST_PATTERN.test(digest), "removed_digests", digest);
   const bases = new Map(message.bases.map(baseLoadFromMessage));
   const deltas = new Map(message.deltas.map(residencyFromMessage));
+  for (const each of message.demand) checkDemand(each);
   for (const [digest, load] of bases) checkLoad(digest, load);
   for (const [digest, residency] of deltas) checkResidency(digest, residency);
   return {
@@ -69,16 +79,23 @@ export function readReport(message: ReportRequest): NodeReport {
     full: message.full,
     deltas,
     removed: message.removedDigests as DeltaDigest[],
+    demand: message.demand.map(({ digest, ...counts }) => ({ digest: asDeltaDigest(digest), ...counts })),
   };
 }
 
 function checkLoad(digest: BaseDigest, load: BaseLoad): void {
   require(DIGEST_PATTERN.test(digest), "bases.digest", digest);
-  for (const [field, value] of Object.entries(load)) {
+  const { timing = {}, ...counts } = load;
+  for (const [field, value] of Object.entries({ ...counts, ...timing })) {
     if (typeof value === "string") require(value.length <= TEXT_LENGTH_MAX, `bases.${field}`, value.length);
     else require(Number.isFinite(value) && value >= 0, `bases.${field}`, value);
   }
   for (const [count, max] of LIMITS) require(load[count] <= load[max], `bases.${count}`, `${load[count]} of ${load[max]}`);
+}
+
+function checkDemand({ digest, tokens, tokensPerSecond }: DeltaDemand): void {
+  require(DIGEST_PATTERN.test(digest), "demand.digest", digest);
+  require(tokens >= 0 && Number.isFinite(tokensPerSecond) && tokensPerSecond >= 0, "demand.tokens_per_second", tokensPerSecond);
 }
 
 function checkResidency(digest: DeltaDigest, residency: Residency): void {

@@ -18,6 +18,7 @@ import {
   residencyToMessage,
   type WatchSnapshotResponse,
 } from "#proto";
+import { applyPlan, planChange } from "./plan-message.ts";
 
 /**
  * Snapshots on the wire: what changed from one to another, as one message or, when it is large, as several: then all
@@ -29,8 +30,9 @@ const ENTRIES_PER_MESSAGE = 4000;
 
 /** From `before` (undefined: from nothing, and the receiver forgets what it had) to `after`. At least one message. */
 export function* diffMessages(before: Snapshot | undefined, after: Snapshot): Generator<WatchSnapshotResponse> {
+  const plan = planChange(before?.plan, after.plan);
   const goneNodeIds = before ? [...before.nodes.keys()].filter((id) => !after.nodes.has(id)) : [];
-  let message: WatchSnapshotResponse = { version: 0, full: before === undefined, changed: [], goneNodeIds };
+  let message: WatchSnapshotResponse = { version: 0, full: before === undefined, changed: [], goneNodeIds, plan: undefined };
   let room = ENTRIES_PER_MESSAGE;
   for (const view of after.nodes.values()) {
     if (before?.nodes.get(view.id) === view) continue;
@@ -38,14 +40,14 @@ export function* diffMessages(before: Snapshot | undefined, after: Snapshot): Ge
       const entries = 1 + piece.bases.length + piece.deltas.length + piece.removedDigests.length;
       if (entries > room && message.changed.length > 0) {
         yield message;
-        message = { version: 0, full: false, changed: [], goneNodeIds: [] };
+        message = { version: 0, full: false, changed: [], goneNodeIds: [], plan: undefined };
         room = ENTRIES_PER_MESSAGE;
       }
       message.changed.push(piece);
       room -= entries;
     }
   }
-  yield { ...message, version: after.version };
+  yield { ...message, version: after.version, plan };
 }
 
 /** `snapshot` with the message's changes; what it says of a node counts as reported at `at`. @throws Fault message_malformed */
@@ -54,14 +56,24 @@ export function applyDiff(snapshot: Snapshot, message: WatchSnapshotResponse, at
   for (const id of message.goneNodeIds) nodes.delete(asNodeId(id));
   for (const changed of message.changed) {
     const id = asNodeId(changed.id);
-    const deltas = new Map(changed.full ? [] : nodes.get(id)?.deltas);
-    for (const digest of changed.removedDigests) deltas.delete(asDeltaDigest(digest));
-    for (const [digest, residency] of changed.deltas.map(residencyFromMessage)) deltas.set(digest, residency);
+    const deltas = applyDeltas(changed.full ? NO_DELTAS : (nodes.get(id)?.deltas ?? NO_DELTAS), changed);
     const { address, epoch } = changed;
     const bases = new Map(changed.bases.map(baseLoadFromMessage));
     nodes.set(id, { id, address, epoch, state: nodeStateFromMessage(changed.state), bases, deltas, reportedAt: at });
   }
-  return { version: message.version, nodes };
+  const plan = message.plan ? applyPlan(message.full ? undefined : snapshot.plan, message.plan) : message.full ? undefined : snapshot.plan;
+  return { version: message.version, nodes, plan };
+}
+
+const NO_DELTAS: NodeView["deltas"] = new Map();
+
+/** The same map when nothing changes, so that whoever compares sees at once that nothing did. */
+function applyDeltas(known: NodeView["deltas"], { deltas, removedDigests }: NodeViewMessage): NodeView["deltas"] {
+  if (deltas.length === 0 && removedDigests.length === 0) return known;
+  const changed = new Map(known);
+  for (const digest of removedDigests) changed.delete(asDeltaDigest(digest));
+  for (const [digest, residency] of deltas.map(residencyFromMessage)) changed.set(digest, residency);
+  return changed;
 }
 
 /** One node's change, in pieces that fit a message each. */

@@ -73,3 +73,20 @@ describe("the snapshot feed", () => {
     await ended;
   });
 });
+
+it("tells nobody of a cluster that has not yet reported", async () => {
+  const clock = new VirtualClock();
+  const opened = new AbortController();
+  const snapshot: Snapshot = { version: 1, nodes: new Map() };
+  const feed = new SnapshotFeed({ clock, random: seededRandom(1) }, () => snapshot, opened.signal);
+  const stop = new AbortController();
+  const { heard, reading } = reader(feed, clock, stop.signal);
+  await clock.advance(2_000);
+  expect(heard).toEqual([]);
+  opened.abort("settled");
+  await clock.advance(1);
+  expect(heard).toMatchObject([{ version: 1 }]);
+  const ended = expect(reading).rejects.toThrow();
+  stop.abort();
+  await ended;
+});

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { type Clock, Fault, type Millis, type Random, type Snapshot } from "#kernel";
 import type { WatchSnapshotResponse } from "#proto";
 import { diffMessages } from "./snapshot-diff.ts";
@@ -18,10 +19,17 @@ export class SnapshotFeed {
   readonly #random: Random;
   readonly #current: () => Snapshot;
   readonly #wakes = new Set<AbortController>();
+  readonly #opened: AbortSignal;
   #closed = false;
   #watchers = 0;
 
-  constructor(deps: { readonly clock: Clock; readonly random: Random }, current: () => Snapshot) {
+  /** `opened`: until it aborts, watchers wait for their first snapshot. */
+  constructor(
+    deps: { readonly clock: Clock; readonly random: Random },
+    current: () => Snapshot,
+    opened: AbortSignal = AbortSignal.abort(),
+  ) {
+    this.#opened = opened;
     this.#clock = deps.clock;
     this.#random = deps.random;
     this.#current = current;
@@ -47,6 +55,8 @@ export class SnapshotFeed {
     if (this.#watchers >= WATCHERS_MAX) throw new Fault("capacity_exhausted", `${WATCHERS_MAX} watch the snapshot already`);
     this.#watchers++;
     try {
+      if (!this.#opened.aborted) await once(AbortSignal.any([this.#opened, signal]), "abort");
+      signal.throwIfAborted();
       for (let sent: Snapshot | undefined; ; ) {
         if (this.#closed) throw new Fault("shutting_down", "the scheduler is draining");
         const snapshot = this.#current();

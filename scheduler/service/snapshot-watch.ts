@@ -39,7 +39,7 @@ export function watchSnapshot(
       staged = applyDiff(staged, message, clock.monotonic());
       heardAt = clock.monotonic();
       reconnectMs = RECONNECT_MS_MIN;
-      changed ||= message.full || message.changed.length > 0 || message.goneNodeIds.length > 0;
+      changed ||= message.full || message.changed.length > 0 || message.goneNodeIds.length > 0 || message.plan !== undefined;
       if (!changed || message.version === 0) continue; // A heartbeat, or a part with more to follow.
       changed = false;
       snapshot = staged;

@@ -44,6 +44,25 @@ export const COMPARISON_DEFAULTS = {
 
 export type Metric = keyof SimFigures;
 
+/** What one policy came to on one seed's workload. */
+export interface SeedRun {
+  readonly policy: string;
+  readonly figures: SimFigures;
+  /** With `sizeForSlo` only. */
+  readonly nodesAtSlo?: number;
+  readonly eventHash: string;
+}
+
+/** All policies on one seed's workload. Plain values: it travels between processes and into files. */
+export interface SeedComparison {
+  readonly seed: number;
+  readonly requests: number;
+  readonly runs: readonly SeedRun[];
+  /** Virtual time of the policies' runs, and the time that they took by the caller's count. */
+  readonly virtualMs: Millis;
+  readonly tookMs: Millis;
+}
+
 /** One policy over all seeds. */
 export interface ComparedPolicy {
   readonly policy: Policy;
@@ -63,37 +82,61 @@ export interface Comparison {
 
 /** Runs every policy on the same workloads, one per seed. */
 export function compare(options: ComparisonOptions, clock: Clock): Comparison {
-  const model = chosen(NODE_MODELS, options.model, "model");
-  const policies = options.policies.map((name) => chosen(Object.fromEntries(POLICIES), name, "policy"));
-  const runs = new Map(policies.map((policy) => [policy, { figures: [] as SimFigures[], nodesAtSlo: [] as number[], eventHash: "" }]));
-  let requests = 0;
-  let tookMs = 0;
+  const seeds: SeedComparison[] = [];
   for (let seed = 1; seed <= options.seeds; seed++) {
-    const workload = workloadOf(options, model, seed);
-    requests += workload.requestCount;
-    for (const [policy, run] of runs) {
-      options.signal?.throwIfAborted();
-      const startedMs = clock.monotonic();
-      const faults = options.faults ? standardFaults(options.durationMs, options.nodeCount) : [];
-      const { nodeCount, oversubscription } = options;
-      const result = simulate(workload, policy, { model, nodeCount, oversubscription, faults }, seededRandom(seed));
-      tookMs += clock.monotonic() - startedMs;
-      run.figures.push(figuresOf(result, model.sloMs));
-      if (options.sizeForSlo !== undefined) {
-        run.nodesAtSlo.push(nodesForSlo(workload, policy, { model, nodeCount, oversubscription }, options.sizeForSlo, seed));
-      }
-      if (seed === 1) run.eventHash = result.eventHash;
-    }
-    options.progress?.(`seed ${seed} of ${options.seeds}: ${workload.requestCount} requests`);
+    options.signal?.throwIfAborted();
+    const compared = compareOnSeed(options, seed, () => clock.monotonic());
+    options.progress?.(`seed ${seed} of ${options.seeds}: ${compared.requests} requests`);
+    seeds.push(compared);
   }
+  return joinSeeds(seeds);
+}
+
+/** Runs every policy on one seed's workload. `spentMs` counts the time that simulating takes. */
+export function compareOnSeed(options: ComparisonOptions, seed: number, spentMs: () => Millis): SeedComparison {
+  const model = chosen(NODE_MODELS, options.model, "model");
+  const policies = options.policies.map(policyOf);
+  const workload = workloadOf(options, model, seed);
+  const { nodeCount, oversubscription, sizeForSlo } = options;
+  const faults = options.faults ? standardFaults(options.durationMs, nodeCount) : [];
+  let tookMs = 0;
+  const runs = policies.map((policy): SeedRun => {
+    const startedMs = spentMs();
+    const run = simulate(workload, policy, { model, nodeCount, oversubscription, faults }, seededRandom(seed));
+    tookMs += spentMs() - startedMs;
+    const result = { policy: policy.name, figures: figuresOf(run, model.sloMs), eventHash: run.eventHash };
+    if (sizeForSlo === undefined) return result;
+    return { ...result, nodesAtSlo: nodesForSlo(workload, policy, { model, nodeCount, oversubscription }, sizeForSlo, seed) };
+  });
+  return { seed, requests: workload.requestCount, runs, virtualMs: options.durationMs * policies.length, tookMs };
+}
+
+/** Means and intervals over seeds that ran the same policies. */
+export function joinSeeds(seeds: readonly SeedComparison[]): Comparison {
+  const sum = (value: (seed: SeedComparison) => number) => seeds.reduce((total, seed) => total + value(seed), 0);
+  const policies = seeds[0]!.runs.map(({ policy, eventHash }, index): ComparedPolicy => {
+    const runs = seeds.map((seed) => seed.runs[index]!);
+    const nodes = runs.flatMap(({ nodesAtSlo }) => (nodesAtSlo === undefined ? [] : [nodesAtSlo]));
+    return {
+      ...{ policy: policyOf(policy), eventHash },
+      figures: intervals(runs.map(({ figures }) => figures)),
+      nodesAtSlo: nodes.length > 0 ? confidence(nodes) : undefined,
+    };
+  });
   return {
-    policies: [...runs].map(([policy, { figures, nodesAtSlo, eventHash }]) => ({
-      ...{ policy, eventHash, figures: intervals(figures) },
-      nodesAtSlo: nodesAtSlo.length > 0 ? confidence(nodesAtSlo) : undefined,
-    })),
-    requests,
-    speedOverRealTime: (options.seeds * policies.length * options.durationMs) / Math.max(tookMs, 1e-3),
+    policies,
+    requests: sum(({ requests }) => requests),
+    speedOverRealTime:
+      sum(({ virtualMs }) => virtualMs) /
+      Math.max(
+        sum(({ tookMs }) => tookMs),
+        1e-3,
+      ),
   };
+}
+
+function policyOf(name: string): Policy {
+  return chosen(Object.fromEntries(POLICIES), name, "policy");
 }
 
 function workloadOf(options: ComparisonOptions, model: NodeModel, seed: number): Workload {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MIB } from "#kernel";
-import { leastRecentlyUsed } from "../eviction/index.ts";
+import { leastRecentlyUsed, MIB } from "#kernel";
 import { DeltaLoads } from "./delta-loads.ts";
 import { EventQueue } from "./event-queue.ts";
 import { DISK, loadMs, NODE_MODELS, RAM, REMOTE, SLOT } from "./node-model.ts";

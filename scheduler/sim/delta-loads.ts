@@ -1,5 +1,4 @@
-import type { Bytes, Millis } from "#kernel";
-import type { EvictionOrder } from "../eviction/index.ts";
+import type { Bytes, EvictionOrder, Millis } from "#kernel";
 import type { DeltaCatalog } from "./delta-catalog.ts";
 import { DISK, type Link, linkMs, loadMs, type NodeModel, RAM, REMOTE, type SimTier, SLOT } from "./node-model.ts";
 import { type SimEntry, TierCache } from "./tier-cache.ts";
@@ -87,9 +86,8 @@ export class DeltaLoads {
     const known = this.slots.get(delta);
     if (known) return known;
     const sizeBytes = deltas.sizeBytes[delta]!;
-    const from = this.tier(delta);
     const hadRoom = this.slots.capacityBytes - this.slots.usedBytes >= sizeBytes;
-    const entry = this.slots.admit(delta, sizeBytes, loadMs(model, Math.max(RAM, from) as SimTier, sizeBytes), nowMs);
+    const entry = this.slots.admit(delta, sizeBytes, loadMs(model, RAM, sizeBytes), nowMs); // What leaves a slot is still in RAM.
     if (!entry) return undefined;
     this.#deps.slotTaken(delta);
     this.loadCount++;

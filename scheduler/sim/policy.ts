@@ -1,5 +1,4 @@
-import type { Millis } from "#kernel";
-import type { CreateEvictionOrder } from "../eviction/index.ts";
+import type { CreateEvictionOrder, Millis } from "#kernel";
 import type { DeltaCatalog } from "./delta-catalog.ts";
 import type { FastRandom } from "./fast-random.ts";
 import type { NodeModel } from "./node-model.ts";
@@ -35,6 +34,8 @@ export interface RunningPolicy {
 /** Where requests go, and what nodes do with deltas. One per file, each naming its source. */
 export interface Policy {
   readonly name: string;
+  /** `online` (the default) is compared; a `bound` has what no one can have; a `variant` tells what a part of ours is worth. */
+  readonly role?: "online" | "bound" | "variant";
   /** Paper, system or file that it follows, and where it is simpler. */
   readonly source: string;
   readonly behaviour?: Partial<NodeBehaviour>;

@@ -2,14 +2,26 @@ import type { Millis } from "#kernel";
 import { Batch, type BatchRow, type RowEvent } from "./batch.ts";
 import type { Workload } from "./delta-catalog.ts";
 import { DeltaLoads, type LoadsDeps } from "./delta-loads.ts";
-import { type NodeModel, type SimTier, SLOT } from "./node-model.ts";
+import { type NodeModel, RAM, type SimTier, SLOT } from "./node-model.ts";
+
+/** By request, when it came to what it waits for; of its last node. */
+export interface Stages {
+  /** A slot was taken for its delta, or had been. */
+  readonly slotAtMs: Float64Array;
+  /** The delta is in it. */
+  readonly readyAtMs: Float64Array;
+  /** A row of the batch. */
+  readonly rowAtMs: Float64Array;
+}
 
 /** What a policy asks of nodes. */
 export interface NodeBehaviour {
   /** False: a delta that no row uses leaves its slot at once. */
   readonly keepsIdle: boolean;
-  /** A load that waits longer for room holds back new rows of the deltas that are in its way; infinite for never. */
+  /** Room that comes free is kept for a load that waits longer for it; infinite for never. */
   readonly drainAfterMs: Millis;
+  /** Requests without a row hold slots as long as their prompts fill so many steps; the others wait in line, their deltas in RAM. Infinite: all hold one from arrival on. */
+  readonly claimSteps: number;
   /** Every delta is in a slot already, without taking room. */
   readonly everythingCached: boolean;
 }
@@ -17,10 +29,17 @@ export interface NodeBehaviour {
 export interface NodeDeps extends Omit<LoadsDeps, "schedule" | "inSlot"> {
   readonly workload: Workload;
   readonly behaviour: NodeBehaviour;
+  readonly stages: Stages;
   readonly scheduleWake: (atMs: Millis, version: number) => void;
   readonly scheduleLoad: (atMs: Millis, delta: number) => void;
   readonly firstToken: RowEvent;
   readonly finished: RowEvent;
+}
+
+/** Room that is kept for one load. */
+interface Reservation {
+  readonly request: number;
+  readonly sizeBytes: number;
 }
 
 /** One node agent: requests wait for their delta, then for a row, first come first served. */
@@ -37,7 +56,11 @@ export class SimNode {
   readonly #waiting = new Map<number, number[]>();
   /** Requests that wait for room in the slots, and since when. */
   #starved: { readonly request: number; readonly sinceMs: Millis }[] = [];
-  #held: number[] = [];
+  /** Requests whose turn is too far off for a slot. */
+  #pending: number[] = [];
+  #reservation: Reservation | undefined;
+  /** Prompts of requests that hold a slot and have no row yet. */
+  #claimedTokens = 0;
   #wakeVersion = 0;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #requests = 0;
@@ -81,13 +104,17 @@ export class SimNode {
   offer(request: number, nowMs: Millis): void {
     this.#requests++;
     this.#promptTokens += this.#deps.workload.promptTokens[request]!;
-    this.#place(request, nowMs);
+    const entry = this.loads.slots.get(this.#deps.workload.delta[request]!);
+    if (entry) this.loads.slots.used(entry, nowMs);
+    if (this.#deps.behaviour.everythingCached || (this.#pending.length === 0 && this.#mayClaim())) this.#place(request, nowMs);
+    else this.#postpone(request, nowMs);
   }
 
   wake(version: number, nowMs: Millis): void {
     if (version !== this.#wakeVersion) return;
     this.batch.advance(nowMs);
-    this.batch.join(nowMs, () => this.#next());
+    this.batch.join(nowMs, () => this.#next(nowMs));
+    this.#claim(nowMs);
     this.#wakeAt(this.batch.wakeAtMs());
   }
 
@@ -99,11 +126,12 @@ export class SimNode {
       ...this.#ready.slice(this.#readyHead),
       ...[...this.#waiting.values()].flat(),
       ...this.#starved.map(({ request }) => request),
-      ...this.#held,
+      ...this.#pending,
     ];
     this.loads.clear();
     this.#waiting.clear();
-    [this.#ready, this.#readyHead, this.#starved, this.#held] = [[], 0, [], []];
+    [this.#ready, this.#readyHead, this.#starved, this.#pending] = [[], 0, [], []];
+    [this.#reservation, this.#claimedTokens] = [undefined, 0];
     [this.#requests, this.#promptTokens] = [0, 0];
     this.#wakeVersion++;
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
@@ -111,26 +139,23 @@ export class SimNode {
     return lost;
   }
 
-  #place(request: number, nowMs: Millis): void {
+  #place(request: number, nowMs: Millis, sinceMs: Millis = nowMs): void {
     const delta = this.#deps.workload.delta[request]!;
+    const { slotAtMs } = this.#deps.stages;
     if (this.#deps.behaviour.everythingCached) {
+      slotAtMs[request] = nowMs;
       this.#queue(request, nowMs);
       return;
     }
     const { slots } = this.loads;
-    const known = slots.get(delta);
-    const draining = this.#draining(nowMs);
-    if (known && draining) {
-      this.#held.push(request);
-      return;
-    }
-    const entry = known ?? (draining ? undefined : this.loads.wantSlot(delta, nowMs));
+    const entry = this.#fitsBeside(delta) ? (slots.get(delta) ?? this.loads.wantSlot(delta, nowMs)) : undefined;
     if (!entry) {
-      this.#starved.push({ request, sinceMs: nowMs });
+      this.#starved.push({ request, sinceMs });
       return;
     }
+    slotAtMs[request] = nowMs;
+    this.#claimedTokens += this.#deps.workload.promptTokens[request]!;
     slots.refer(entry);
-    slots.used(entry, nowMs);
     if (entry.readyAtMs <= nowMs) this.#queue(request, nowMs);
     else {
       const waiting = this.#waiting.get(delta);
@@ -139,9 +164,21 @@ export class SimNode {
     }
   }
 
-  #draining(nowMs: Millis): boolean {
+  /** Whether what the reservation keeps is still there when the delta is used too. */
+  #fitsBeside(delta: number): boolean {
+    if (!this.#reservation) return true;
+    const { slots } = this.loads;
+    if ((slots.get(delta)?.references ?? 0) > 0) return true;
+    const freeBytes = slots.capacityBytes - slots.referencedBytes - this.#reservation.sizeBytes;
+    return freeBytes >= this.#deps.deltas.sizeBytes[delta]!;
+  }
+
+  /** Keeps room for the one that has waited longest, once that was long enough. */
+  #reserve(nowMs: Millis): void {
     const first = this.#starved[0];
-    return first !== undefined && nowMs - first.sinceMs >= this.#deps.behaviour.drainAfterMs;
+    if (this.#reservation || !first || nowMs - first.sinceMs < this.#deps.behaviour.drainAfterMs) return;
+    const delta = this.#deps.workload.delta[first.request]!;
+    this.#reservation = { request: first.request, sizeBytes: this.#deps.deltas.sizeBytes[delta]! };
   }
 
   #loaded(delta: number, nowMs: Millis): void {
@@ -152,21 +189,24 @@ export class SimNode {
   }
 
   #queue(request: number, nowMs: Millis): void {
+    this.#deps.stages.readyAtMs[request] = nowMs;
     this.#ready.push(request);
     if (this.batch.rows === this.model.rowsMax) return; // The first row to end lets it in.
     const boundaryMs = this.batch.nextBoundaryMs(nowMs);
     if (boundaryMs < this.#wakeAtMs) this.#wakeAt(boundaryMs);
   }
 
-  #next(): BatchRow | undefined {
+  #next(nowMs: Millis): BatchRow | undefined {
     if (this.#readyHead === this.#ready.length) {
       [this.#ready, this.#readyHead] = [[], 0];
       return undefined;
     }
     const request = this.#ready[this.#readyHead++]!;
+    this.#deps.stages.rowAtMs[request] = nowMs;
     const { workload } = this.#deps;
     const delta = workload.delta[request]!;
     const promptTokens = workload.promptTokens[request]!;
+    this.#claimedTokens -= promptTokens;
     return { request, delta, rank: workload.deltas.rank[delta]!, promptTokens, outputTokens: workload.outputTokens[request]! };
   }
 
@@ -177,30 +217,40 @@ export class SimNode {
     const { slots } = this.loads;
     const entry = slots.get(row.delta)!;
     slots.release(entry);
-    if (entry.references > 0) return;
-    if (!this.#deps.behaviour.keepsIdle) slots.remove(entry);
-    this.#roomMade(nowMs);
+    if (entry.references === 0) {
+      if (!this.#deps.behaviour.keepsIdle) slots.remove(entry);
+      this.#roomMade(nowMs);
+    }
+    this.#claim(nowMs);
+  }
+
+  /** Its delta comes as near as it may without taking a slot. */
+  #postpone(request: number, nowMs: Millis): void {
+    this.#pending.push(request);
+    const delta = this.#deps.workload.delta[request]!;
+    if (!this.loads.slots.get(delta)) this.loads.raise(delta, RAM, nowMs);
+  }
+
+  #claim(nowMs: Millis): void {
+    while (this.#pending.length > 0 && this.#mayClaim()) this.#place(this.#pending.shift()!, nowMs);
+  }
+
+  #mayClaim(): boolean {
+    return this.#claimedTokens < this.#deps.behaviour.claimSteps * this.model.prefillTokensMax;
   }
 
   /** Who waits for room gets it, in order; a small delta overtakes a large one only until that has waited too long. */
   #roomMade(nowMs: Millis): void {
     if (this.#starved.length === 0) return;
-    const draining = this.#draining(nowMs);
+    this.#reserve(nowMs);
     const starved = this.#starved;
     this.#starved = [];
-    let blocked = false;
     for (const waiter of starved) {
-      const delta = this.#deps.workload.delta[waiter.request]!;
-      if (!blocked && this.loads.wantSlot(delta, nowMs)) this.#place(waiter.request, nowMs);
-      else {
-        this.#starved.push(waiter);
-        blocked ||= draining;
+      if (waiter.request === this.#reservation?.request && this.loads.hasRoom(this.#deps.workload.delta[waiter.request]!)) {
+        this.#reservation = undefined;
       }
+      this.#place(waiter.request, nowMs, waiter.sinceMs);
     }
-    if (this.#draining(nowMs)) return;
-    const held = this.#held;
-    this.#held = [];
-    for (const request of held) this.#place(request, nowMs);
   }
 
   #wakeAt(atMs: Millis): void {

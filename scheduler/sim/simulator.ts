@@ -1,5 +1,4 @@
-import { assert, type Bytes, type Random } from "#kernel";
-import { leastRecentlyUsed } from "../eviction/index.ts";
+import { assert, type Bytes, leastRecentlyUsed, type Random } from "#kernel";
 import { totalBytes, type Workload } from "./delta-catalog.ts";
 import type { TierBytes } from "./delta-loads.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -7,7 +6,7 @@ import { createFastRandom } from "./fast-random.ts";
 import type { SimFault } from "./fault-plan.ts";
 import { DISK_PER_SLOT_BYTES, LARGEST_DELTAS_MIN, type NodeModel, RAM_PER_SLOT_BYTES } from "./node-model.ts";
 import type { Policy, RunningPolicy, SimCluster } from "./policy.ts";
-import { type NodeBehaviour, SimNode } from "./sim-node.ts";
+import { type NodeBehaviour, SimNode, type Stages } from "./sim-node.ts";
 
 export interface SimOptions {
   readonly model: NodeModel;
@@ -26,6 +25,7 @@ export interface SimRun {
   /** From arrival to first token, failed attempts included. */
   readonly firstTokenMs: Float64Array;
   readonly doneMs: Float64Array;
+  readonly stages: Stages;
   /** Where the (last) node found the delta. */
   readonly tier: Uint8Array;
   readonly node: Int32Array;
@@ -54,7 +54,12 @@ const FAULT_ENDS = 5;
 const ARRIVAL = 6;
 const WARM = 7;
 
-const BEHAVIOUR: NodeBehaviour = { keepsIdle: true, drainAfterMs: Number.POSITIVE_INFINITY, everythingCached: false };
+const BEHAVIOUR: NodeBehaviour = {
+  keepsIdle: true,
+  drainAfterMs: Number.POSITIVE_INFINITY,
+  claimSteps: Number.POSITIVE_INFINITY,
+  everythingCached: false,
+};
 
 /** Slots as the over-subscription says, but never too few to work at all; RAM and disk in proportion. */
 export function tierBytes(workload: Workload, { nodeCount, oversubscription }: SimOptions): TierBytes {
@@ -69,6 +74,7 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
   const count = workload.requestCount;
   const firstTokenMs = new Float64Array(count).fill(Number.NaN);
   const doneMs = new Float64Array(count).fill(Number.NaN);
+  const stages: Stages = { slotAtMs: new Float64Array(count), readyAtMs: new Float64Array(count), rowAtMs: new Float64Array(count) };
   const tier = new Uint8Array(count);
   const nodeOf = new Int32Array(count).fill(-1);
   const queue = new EventQueue();
@@ -91,7 +97,7 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
 
   function createNode(index: number): SimNode {
     return new SimNode(index, {
-      ...{ model, workload, behaviour, bytes, deltas: workload.deltas },
+      ...{ model, workload, behaviour, bytes, stages, deltas: workload.deltas },
       createOrder: policy.createOrder ?? leastRecentlyUsed,
       unloadBufferShare: policy.unloadBufferShare ?? 0,
       scheduleWake: (atMs, version) => queue.push(atMs, WAKE, index, version),
@@ -166,7 +172,7 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
     queue.push(fault.atMs + fault.lastsMs, FAULT_ENDS, 0, index);
   }
   if (running.published) {
-    for (let delta = 0; delta < workload.deltas.count; delta++) queue.push(workload.deltas.publishedAtMs[delta]!, PUBLISHED, 0, delta);
+    for (const delta of byHash(workload)) queue.push(workload.deltas.publishedAtMs[delta]!, PUBLISHED, 0, delta);
   }
   if (policy.roundMs !== undefined) queue.push(policy.roundMs, ROUND, 0, 0);
 
@@ -188,13 +194,19 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
   }
   const after = trafficOf(nodes);
   return {
-    ...{ workload, nodes, firstTokenMs, doneMs, tier, node: nodeOf, eventCount, eventHash: digest.text },
+    ...{ workload, nodes, firstTokenMs, doneMs, stages, tier, node: nodeOf, eventCount, eventHash: digest.text },
     traffic: {
       loadCount: after.loadCount - before.loadCount,
       loadedBytes: after.loadedBytes - before.loadedBytes,
       fetchedBytes: after.fetchedBytes - before.fetchedBytes,
     },
   };
+}
+
+/** Numbers are given in order of popularity: whoever loads ahead must not learn it from the order in which deltas come. */
+function byHash({ deltas }: Workload): readonly number[] {
+  const numbers = Array.from({ length: deltas.count }, (_, delta) => delta);
+  return numbers.sort((one, other) => deltas.hash[one]! - deltas.hash[other]! || one - other);
 }
 
 function trafficOf(nodes: readonly SimNode[]): Traffic {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EVICTION_ORDERS } from "../eviction/index.ts";
+import { EVICTION_ORDERS } from "#kernel";
 import { type SimEntry, TierCache } from "./tier-cache.ts";
 
 const CAPACITY = 100;

@@ -1,8 +1,8 @@
-import { assert, type Bytes, type Millis } from "#kernel";
-import { type CacheEntry, createCacheEntry, type EvictionOrder } from "../eviction/index.ts";
+import { assert, type Bytes, type CacheEntry, createCacheEntry, type EvictionOrder, type Millis } from "#kernel";
+import { EvictionHeap, type HeapEntry } from "./eviction-heap.ts";
 
 /** A delta in a tier. Referenced and pinned ones stay. */
-export interface SimEntry extends CacheEntry {
+export interface SimEntry extends CacheEntry, HeapEntry {
   readonly delta: number;
   references: number;
   pinned: boolean;
@@ -18,6 +18,7 @@ export class TierCache {
   readonly capacityBytes: Bytes;
   readonly entries = new Map<number, SimEntry>();
   readonly #order: EvictionOrder;
+  readonly #heap = new EvictionHeap<SimEntry>();
   readonly #left: (delta: number) => void;
   usedBytes: Bytes = 0;
   /** Of those, what rows use or wait for: it can't be had by evicting. */
@@ -45,6 +46,12 @@ export class TierCache {
 
   used(entry: SimEntry, nowMs: Millis): void {
     this.#order.used(entry, nowMs);
+    this.#heap.moved(entry);
+  }
+
+  /** The lowest priority of all that is there, used or not; undefined for nothing. */
+  get lowestPriority(): number | undefined {
+    return this.#heap.lowest?.priority;
   }
 
   /** The new entry, ready at `readyAtMs` (infinite until the caller knows), or undefined when those in use leave no room; then nothing has changed. */
@@ -56,22 +63,26 @@ export class TierCache {
       delta,
       references: 0,
       pinned: false,
+      place: 0,
       readyAtMs: Number.POSITIVE_INFINITY,
     };
     this.entries.set(delta, entry);
     this.usedBytes += sizeBytes;
     assert(this.usedBytes <= this.capacityBytes, "a tier is over its budget");
     this.#order.used(entry, nowMs);
+    this.#heap.add(entry);
     return entry;
   }
 
   /** Evicts until so many bytes are free. False, and nothing has changed, when those in use leave less. */
   free(sizeBytes: Bytes, nowMs: Millis): boolean {
     if (this.capacityBytes - this.usedBytes >= sizeBytes) return true;
+    if (this.capacityBytes - this.referencedBytes < sizeBytes) return false; // Nobody need be asked.
     const victims: SimEntry[] = [];
     let freeBytes = this.capacityBytes - this.usedBytes;
+    const mayGo = (entry: SimEntry) => entry.references === 0 && !entry.pinned && entry.readyAtMs <= nowMs && !victims.includes(entry);
     while (freeBytes < sizeBytes) {
-      const victim = this.#first(nowMs, victims);
+      const victim = this.#heap.first(mayGo);
       if (!victim) return false;
       victims.push(victim);
       freeBytes += victim.sizeBytes;
@@ -83,6 +94,7 @@ export class TierCache {
   remove(entry: SimEntry): void {
     assert(entry.references === 0, `delta ${entry.delta} is evicted in use`);
     this.entries.delete(entry.delta);
+    this.#heap.remove(entry);
     this.usedBytes -= entry.sizeBytes;
     this.#order.evicted(entry);
     this.#left(entry.delta);
@@ -92,16 +104,8 @@ export class TierCache {
   clear(): void {
     for (const delta of this.entries.keys()) this.#left(delta);
     this.entries.clear();
+    this.#heap.clear();
     this.usedBytes = 0;
     this.referencedBytes = 0;
-  }
-
-  #first(nowMs: Millis, taken: readonly SimEntry[]): SimEntry | undefined {
-    let first: SimEntry | undefined;
-    for (const entry of this.entries.values()) {
-      if (entry.references > 0 || entry.pinned || entry.readyAtMs > nowMs) continue;
-      if ((!first || entry.priority < first.priority) && !taken.includes(entry)) first = entry;
-    }
-    return first;
   }
 }

@@ -1,13 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { SECOND } from "#kernel";
-import type { Lease } from "../contract.ts";
+import type { Lease, StateStore } from "../contract.ts";
 import type { OpenStore } from "../contract-suite.ts";
 import { DURATION_MS_MAX } from "../limits.ts";
 
 const TERM_MS = 10 * SECOND;
 
+/** A store, or something that has leases and nothing else. */
+type OpenLeases = Omit<OpenStore, "store"> & { readonly store: Pick<StateStore, "leases"> };
+
 /** At most one holder of a name at a time. */
-export function describeLeases(open: OpenStore): void {
+export function describeLeases(open: OpenLeases): void {
   describe("a lease", () => {
     const acquire = (holder: string, name = "scheduler"): Promise<Lease> => open.store.leases.acquire(name, holder, TERM_MS);
     const epochOf = async (lease: Promise<Lease>): Promise<number> => {

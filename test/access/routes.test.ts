@@ -5,8 +5,10 @@ import { IDENTITIES, type Identity, type LiveSystem, startLiveSystem } from "./l
 /** Who gets past which scope. The server itself refuses to start with a route that the table does not name. */
 const ADMITTED: Readonly<Record<RouteScope, readonly Identity[]>> = {
   public: IDENTITIES,
+  key: ["infer only", "train only", "tenant", "operator"],
   infer: ["infer only", "tenant", "operator"],
   train: ["train only", "tenant", "operator"],
+  operator: ["operator"],
 };
 const FORBIDDEN: readonly Identity[] = ["infer only", "train only", "tenant", "suspended tenant"];
 
@@ -20,7 +22,7 @@ async function ask(
   { method, path }: HttpRoute,
   credential: string | undefined,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const url = live.http + path.replace(":id", `file-${"0".repeat(24)}`).replace("*", "nothing");
+  const url = live.http + path.replace(":id", `file-${"0".repeat(24)}`).replace(/\*|:\w+/, "nothing");
   const answer = await fetch(url, {
     method,
     headers: {

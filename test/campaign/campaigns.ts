@@ -1,8 +1,12 @@
 import { type BenchReport, createReport } from "#bench";
+import { startCluster } from "../cluster/running-cluster.ts";
+import { measureBesideTraining } from "./beside-training.ts";
 import { setPrices } from "./customers.ts";
 import { runKillStorm } from "./kill-storm.ts";
 import { startLiveCluster } from "./live-cluster.ts";
 import { brokenBounds, LOAD_CAMPAIGNS, type LoadCampaign } from "./load-campaigns.ts";
+import { RESILIENCE_CAMPAIGNS } from "./resilience-campaigns.ts";
+import { compareWithSimulator } from "./simulator-comparison.ts";
 import type { Violation } from "./storm-check.ts";
 import { stormReport } from "./storm-report.ts";
 
@@ -12,6 +16,9 @@ export interface CampaignOptions {
   /** Of each measured phase. */
   readonly seconds: number;
   readonly store: "redis" | "embedded";
+  /** Of a steady load, and how long a rolling restart goes on. Default: each campaign's own. */
+  readonly ratePerSecond?: number;
+  readonly requests?: number;
   readonly progress: (line: string) => void;
 }
 
@@ -41,8 +48,28 @@ function loadCampaign(name: string, { check, bounds, engine }: LoadCampaign): Ca
   };
 }
 
+const BESIDE_TRAINING_BOUNDS = [{ figure: "itl_p99_ratio", atMost: 2 }];
+
+/** On the embedded cluster, whose trainer takes what serving leaves over. */
+async function besideTraining({ seconds }: CampaignOptions): Promise<CampaignResult> {
+  await using cluster = await startCluster({ args: ["--nodes", "1"] });
+  const figures = await measureBesideTraining(cluster, { seconds, pairs: 2 });
+  const lines = Object.entries(figures).map(([figure, value]) => ({ figure, value }));
+  const broken = brokenBounds(figures, BESIDE_TRAINING_BOUNDS).map((what) => ({ rule: "beside-training", what }));
+  return { report: await createReport("beside-training", lines, figures), violations: broken };
+}
+
+/** On the embedded cluster with four nodes. `seconds`: of the whole workload, the warm-up included. */
+async function simulatorComparison({ seed, seconds, progress }: CampaignOptions): Promise<CampaignResult> {
+  const { rows, summary, violations } = await compareWithSimulator({ seed, seconds, progress });
+  return { report: await createReport("simulator-comparison", rows, { seed, ...summary }), violations };
+}
+
 /** What `main.ts` can run, by name. */
 export const CAMPAIGNS: Readonly<Record<string, Campaign>> = {
   "kill-storm": killStorm,
+  "beside-training": besideTraining,
+  "simulator-comparison": simulatorComparison,
+  ...RESILIENCE_CAMPAIGNS,
   ...Object.fromEntries(Object.entries(LOAD_CAMPAIGNS).map(([name, campaign]) => [name, loadCampaign(name, campaign)])),
 };

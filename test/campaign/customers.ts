@@ -5,7 +5,8 @@ import { openCheckpoint } from "#model";
 import { AdminServiceService, BudgetPeriod, CreateKeyRequest, ModelServiceService, PriceList, type Prices, Scope } from "#proto";
 import { generatedDeltas } from "../../bench/generated-model.ts";
 import { pushParts } from "../../cli/push-delta.ts";
-import { BASE, type LiveCluster } from "./live-cluster.ts";
+import type { LiveCluster } from "./live-cluster.ts";
+import { BASE } from "./live-parts.ts";
 
 /** A tenant with a key and models that nobody else has. */
 export interface Customer {

@@ -20,6 +20,21 @@ export interface KeptProcess extends AsyncDisposable {
   readonly deaths: readonly Death[];
   /** SIGKILL; the next life begins at once. False when there was nothing to kill. */
   kill(): boolean;
+  /** SIGTERM, as an orchestrator does it; the next life begins when this one has ended. Resolves then. */
+  restart(): Promise<Stop>;
+  /** SIGTERM, and no next life before what this gives is called. */
+  takeAway(): Promise<() => void>;
+  /** It stands still, and nobody is told. Returns what lets it go on. */
+  freeze(): () => void;
+}
+
+/** How a process ended that was asked to. */
+export interface Stop {
+  /** `exit code 0`, or the signal that killed it. */
+  readonly ended: string;
+  readonly tookMs: number;
+  /** What it said in this life, at its end. */
+  readonly lastWords: string;
 }
 
 export interface KeptProcessOptions {
@@ -32,21 +47,28 @@ export interface KeptProcessOptions {
 
 /** After a death of its own: what made it end may still be there. */
 const RESTART_MS = 250;
-/** A drain is bounded by 30 s in every component. */
-const STOP_MS_MAX = 40_000;
+/** Longer than the grace of any part. */
+const STOP_MS_MAX = 90_000;
 const LAST_WORDS_BYTES = 4_000;
 
 export function keepProcess(options: KeptProcessOptions): KeptProcess {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const deaths: Death[] = [];
+  /** Whose ends are nobody's fault. */
   const killed = new WeakSet<ChildProcess>();
+  let away = false;
   let child: ChildProcess | undefined;
   let stopping = false;
   let restart: NodeJS.Timeout | undefined;
 
+  const lastWords = (logBytesBefore: number) =>
+    readFileSync(options.logFile).subarray(logBytesBefore).subarray(-LAST_WORDS_BYTES).toString();
+  let bornAt = 0;
+
   const start = () => {
     const log = openSync(options.logFile, "a");
     const logBytesBefore = statSync(options.logFile).size;
+    bornAt = logBytesBefore;
     const startedMs = performance.now();
     const life = spawn(options.command, options.args, {
       env: { ...process.env, NO_COLOR: "1", ...options.environment },
@@ -57,16 +79,28 @@ export function keepProcess(options: KeptProcessOptions): KeptProcess {
     life.once("error", (error) => deaths.push({ name: options.name, ended: error.message, uptimeMs: 0, lastWords: "" }));
     life.once("exit", (code, signal) => {
       child = undefined;
-      if (stopping) return;
+      if (stopping || away) return;
       if (killed.has(life)) return start();
       const uptimeMs = performance.now() - startedMs;
-      const said = readFileSync(options.logFile).subarray(logBytesBefore);
-      const lastWords = said.subarray(-LAST_WORDS_BYTES).toString();
-      deaths.push({ name: options.name, ended: signal ?? `exit code ${code}`, uptimeMs, lastWords });
+      deaths.push({ name: options.name, ended: endOf(code, signal), uptimeMs, lastWords: lastWords(logBytesBefore) });
       restart = setTimeout(start, RESTART_MS);
     });
   };
   start();
+
+  const terminate = async (): Promise<Stop> => {
+    const last = child;
+    if (!last?.pid) throw new Error(`${options.name} does not run, so it cannot be stopped`);
+    const startedMs = performance.now();
+    const words = bornAt;
+    killed.add(last);
+    const exited = once(last, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+    last.kill("SIGTERM");
+    const late = setTimeout(() => last.kill("SIGKILL"), STOP_MS_MAX);
+    const [code, signal] = await exited;
+    clearTimeout(late);
+    return { ended: endOf(code, signal), tookMs: performance.now() - startedMs, lastWords: lastWords(words) };
+  };
 
   return {
     name: options.name,
@@ -79,16 +113,29 @@ export function keepProcess(options: KeptProcessOptions): KeptProcess {
       killed.add(child);
       return child.kill("SIGKILL");
     },
+    restart: terminate,
+    async takeAway() {
+      away = true;
+      await terminate();
+      return () => {
+        away = false;
+        if (!stopping) start();
+      };
+    },
+    freeze() {
+      const frozen = child;
+      frozen?.kill("SIGSTOP");
+      return () => void frozen?.kill("SIGCONT");
+    },
     async [Symbol.asyncDispose]() {
       stopping = true;
       clearTimeout(restart);
-      const last = child;
-      if (!last?.pid) return;
-      const exited = once(last, "exit");
-      last.kill("SIGTERM");
-      const late = setTimeout(() => last.kill("SIGKILL"), STOP_MS_MAX);
-      await exited;
-      clearTimeout(late);
+      child?.kill("SIGCONT");
+      if (child?.pid) await terminate();
     },
   };
+}
+
+function endOf(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal ?? `exit code ${code}`;
 }

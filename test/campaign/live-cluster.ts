@@ -1,39 +1,30 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { seededRandom, systemClock } from "#kernel";
+import { type Component, seededRandom, systemClock } from "#kernel";
 import { AdminServiceService, type GrpcChannel, openChannel } from "#proto";
 import { freePort } from "./free-port.ts";
 import { type Death, type KeptProcess, keepProcess } from "./kept-process.ts";
+import {
+  issueCertificates,
+  type LiveNode,
+  type LiveRouter,
+  type LiveScheduler,
+  startNode,
+  startRouter,
+  startScheduler,
+} from "./live-parts.ts";
 import { Hopeless, waitUntil } from "./patience.ts";
 import { scrape } from "./prometheus-text.ts";
 import { keepRedisServer } from "./redis-server.ts";
 
-export interface LiveRouter {
-  readonly process: KeptProcess;
-  /** `host:port` */
-  readonly grpc: string;
-  readonly admin: string;
-  /** `http://host:port` */
-  readonly http: string;
-  readonly metrics: string;
-}
-
-export interface LiveNode {
-  readonly process: KeptProcess;
-  /** `host:port` */
-  readonly grpc: string;
-  readonly metrics: string;
-  /** Of the engine's process, a child of the agent's; undefined while there is none. */
-  enginePid(): number | undefined;
-}
-
 /** A cluster whose every part is a process of its own, kept alive whoever kills it. */
 export interface LiveCluster extends AsyncDisposable {
   readonly folder: string;
+  readonly schedulers: readonly LiveScheduler[];
   readonly routers: readonly LiveRouter[];
   readonly nodes: readonly LiveNode[];
   /** Undefined with the embedded store. */
@@ -66,6 +57,7 @@ export interface LiveClusterOptions {
   readonly store: "redis" | "embedded";
   /** Of the ports. */
   readonly seed: number;
+  readonly schedulers?: number;
   readonly routers?: number;
   readonly nodes?: number;
   /** Of each engine. */
@@ -74,15 +66,17 @@ export interface LiveClusterOptions {
   readonly rows?: number;
   /** Of prompts in a step of an engine. Default: the node agent's own. */
   readonly prefillTokens?: number;
+  /** Mutual TLS between the parts. */
+  readonly tls?: boolean;
+  /** How long a router that is stopped takes what still comes, and a node waits for copies. Default: not at all. */
+  readonly noticeSeconds?: number;
   /** Nodes run below everyone else: for figures on a machine of which they have the rest, not beside other tests. */
   readonly nodesYield?: boolean;
 }
 
-export const BASE = "demo-base";
 /** A node has a machine of its own; here its engine must not take the core that a router or a client waits for. */
 const NODE_NICENESS = 10;
-const ROOT = join(import.meta.dirname, "../..");
-const MAIN = join(ROOT, "cli/main.ts");
+const MAIN = join(import.meta.dirname, "../../cli/main.ts");
 const HOST = "127.0.0.1";
 const READY_MS_MAX = 60_000;
 /** Outboxes retry at most 10 s apart; a batch may have to wait for a second one. */
@@ -101,7 +95,7 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
   const redisPort = await freePort(random);
   const redis = options.store === "redis" ? starting.use(keepRedisServer(folder, redisPort)) : undefined;
   const state = redis ? `redis://${HOST}:${redisPort}` : `file:${join(folder, "state.db")}`;
-  const component = (name: string, kind: string, ...args: string[]): KeptProcess =>
+  const component = (name: string, kind: Component, ...args: readonly string[]): KeptProcess =>
     starting.use(
       keepProcess({
         name,
@@ -118,39 +112,22 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
       }),
     );
 
-  const scheduler = await address();
-  component("scheduler", "scheduler", "--listen", scheduler, "--metrics-listen", `${HOST}:0`);
+  const layout = { folder, component, address, state, tls: options.tls ? issueCertificates(folder) : undefined, options };
+  const schedulers: LiveScheduler[] = [];
+  for (let index = 0; index < (options.schedulers ?? 1); index++) schedulers.push(await startScheduler(layout, index));
   const routers: LiveRouter[] = [];
   for (let index = 0; index < (options.routers ?? 1); index++) {
-    const router = { grpc: await address(), admin: await address(), http: await address(), metrics: await address() };
-    const name = `router-${index + 1}`;
-    const process = component(
-      ...[name, "router", "--grpc-listen", router.grpc, "--admin-listen", router.admin, "--http-listen", router.http],
-      ...["--metrics-listen", router.metrics, "--scheduler", scheduler, "--state", state],
-      ...["--data-directory", dataDirectory(folder, name)],
-    );
+    const router = await startRouter(layout, index, schedulers);
     // The first one makes the operator's key: it must not be made twice.
-    const madeKey = () => checkStarts([process]) && existsSync(join(folder, name, "admin-key"));
+    const madeKey = () => checkStarts([router.process]) && existsSync(join(folder, "router-1", "admin-key"));
     if (index === 0) await waitUntil("the first router's key", READY_MS_MAX, madeKey);
-    routers.push({ ...router, process, http: `http://${router.http}`, metrics: `http://${router.metrics}/metrics` });
+    routers.push(router);
   }
   const nodes: LiveNode[] = [];
-  for (let index = 0; index < (options.nodes ?? 1); index++) {
-    const node = { grpc: await address(), metrics: await address() };
-    const name = `node-${index + 1}`;
-    const process = component(
-      ...[name, "node-agent", "--id", name, "--listen", node.grpc, "--metrics-listen", node.metrics],
-      ...["--scheduler", scheduler, "--router", ...routers.map((router) => router.grpc)],
-      ...["--base", `${BASE}=${join(ROOT, "models/demo-base")}`, "--cache-directory", join(folder, name)],
-      ...["--threads", String(options.threads ?? 1)],
-      ...(options.rows === undefined ? [] : ["--rows", String(options.rows)]),
-      ...(options.prefillTokens === undefined ? [] : ["--prefill-tokens", String(options.prefillTokens)]),
-    );
-    nodes.push({ ...node, process, metrics: `http://${node.metrics}/metrics`, enginePid: () => enginePidOf(process.pid) });
-  }
+  for (let index = 0; index < (options.nodes ?? 1); index++) nodes.push(await startNode(layout, index, schedulers, routers));
 
   const adminKey = readFileSync(join(folder, "router-1/admin-key"), "utf8").trim();
-  const kept = [...routers, ...nodes].map((part) => part.process).concat(redis ?? []);
+  const kept = [...schedulers, ...routers, ...nodes].map((part) => part.process).concat(redis ?? []);
   const channels = starting.adopt([] as GrpcChannel[], async (open) => {
     await Promise.all(open.map((channel) => channel[Symbol.asyncDispose]()));
   });
@@ -165,7 +142,7 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
   await waitUntil("the cluster to start", READY_MS_MAX, () => checkStarts(kept) && allServe(routers, admins, nodes.length));
   const running = starting.move();
   return {
-    ...{ folder, routers, nodes, redis, adminKey, clusterKey, channel, healed, quiet },
+    ...{ folder, schedulers, routers, nodes, redis, adminKey, clusterKey, channel, healed, quiet },
     admin: admins[0]!,
     operator: channel(routers[0]!.grpc, adminKey),
     command: (...args) =>
@@ -183,15 +160,6 @@ function checkStarts(parts: readonly KeptProcess[]): true {
   for (const { name, deaths } of parts)
     if (deaths.length >= FAILED_STARTS_MAX) throw new Hopeless(`${name} does not start: ${deaths.at(-1)!.lastWords}`);
   return true;
-}
-
-/** A router's own folder for claims; uploaded deltas lie in one that all routers share, as on a network disk. */
-function dataDirectory(folder: string, router: string): string {
-  const directory = join(folder, router);
-  mkdirSync(join(folder, "deltas"), { recursive: true });
-  mkdirSync(directory, { recursive: true });
-  symlinkSync(join(folder, "deltas"), join(directory, "deltas"));
-  return directory;
 }
 
 async function allServe(routers: readonly LiveRouter[], admins: readonly GrpcChannel[], nodeCount: number): Promise<boolean> {
@@ -223,19 +191,6 @@ export async function rowsRunning(admin: GrpcChannel): Promise<number> {
   const { nodes, requestsRunning } = await admin.unary(AdminServiceService.getCluster, {}, { timeoutMs: 2_000 });
   const bases = nodes.flatMap((node) => node.view?.bases ?? []);
   return bases.reduce((sum, base) => sum + base.rowsRunning + base.queueDepth, requestsRunning);
-}
-
-/** The engine's process says in its arguments what it is. */
-function enginePidOf(agent: number | undefined): number | undefined {
-  if (agent === undefined) return undefined;
-  try {
-    const children = readFileSync(`/proc/${agent}/task/${agent}/children`, "utf8").split(" ").filter(Boolean);
-    const engine = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("engine-process:"));
-    return engine === undefined ? undefined : Number(engine);
-  } catch (error) {
-    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined; // It ended while we looked.
-    throw error;
-  }
 }
 
 async function runCommand(folder: string, args: readonly string[]): Promise<CommandResult> {

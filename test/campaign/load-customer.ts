@@ -1,7 +1,8 @@
 import { AdminServiceService, type GrpcChannel } from "#proto";
 import type { Ask } from "./ask.ts";
 import { addKey } from "./customers.ts";
-import { BASE, type LiveCluster } from "./live-cluster.ts";
+import type { LiveCluster } from "./live-cluster.ts";
+import { BASE } from "./live-parts.ts";
 
 /** A tenant that asks the plain base: what is measured under load is who gets how much, not which text. */
 export interface LoadCustomer {

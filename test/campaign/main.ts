@@ -4,7 +4,7 @@ import { printReport, recordReport } from "#bench";
 import { CAMPAIGNS } from "./campaigns.ts";
 
 /**
- * `node test/campaign/main.ts NAME [--seed N] [--kills N] [--seconds N] [--store redis|embedded] [--record]`: one campaign
+ * `node test/campaign/main.ts NAME [--seed N] [--kills N] [--seconds N] [--store redis|embedded] [--rate N] [--requests N] [--record]`: one campaign
  * at its full length against a cluster of its own. Prints a table; exits with 1 when a promise was broken.
  */
 const { values, positionals } = parseArgs({
@@ -14,6 +14,8 @@ const { values, positionals } = parseArgs({
     kills: { type: "string", default: "500" },
     seconds: { type: "string", default: "30" },
     store: { type: "string", default: "redis" },
+    rate: { type: "string" },
+    requests: { type: "string" },
     record: { type: "boolean", default: false },
   },
 });
@@ -28,6 +30,8 @@ const { report, violations } = await campaign({
   ...{ seed, progress, store: values.store },
   kills: Number(values.kills),
   seconds: Number(values.seconds),
+  ...(values.rate !== undefined && { ratePerSecond: Number(values.rate) }),
+  ...(values.requests !== undefined && { requests: Number(values.requests) }),
 });
 printReport(report, "table");
 if (values.record) progress(`recorded in ${await recordReport(report, join(import.meta.dirname, "../results"))}`);

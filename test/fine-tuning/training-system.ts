@@ -78,7 +78,19 @@ export async function startTrainingSystem(limits: Partial<JobLimits> = {}): Prom
 }
 
 function trainerProcess(port: number, keyFile: string, directory: string): TrainerUnderTest {
-  const args = ["trainer", "--name", "t", "--router", `127.0.0.1:${port}`, "--cluster-key-file", keyFile, "--directory", directory];
+  const args = [
+    "trainer",
+    "--name",
+    "t",
+    "--router",
+    `127.0.0.1:${port}`,
+    "--cluster-key-file",
+    keyFile,
+    "--directory",
+    directory,
+    "--metrics-listen",
+    "127.0.0.1:0",
+  ];
   const child = spawn(process.execPath, [join(ROOT, "cli/main.ts"), ...args, "--threads", "1"], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr.on("data", (bytes: Buffer) => {

@@ -20,6 +20,8 @@ const SHELLS = [
   /^cli\//,
   /^bench\//,
   /^models\/train\//,
+  // A program of the browser's, which is its clock; nothing of it runs on a virtual one.
+  /^console\//,
   /(^|\/)main\.ts$/,
   /-process\.ts$/,
   /-worker\.ts$/,

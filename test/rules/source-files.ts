@@ -14,7 +14,10 @@ export interface SourceFile {
 
 /** Every TypeScript file that we write: tracked or new, not generated. */
 export function sourceFiles(): readonly SourceFile[] {
-  const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts"], { cwd: ROOT, encoding: "utf8" });
+  const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.tsx"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
   return listed
     .split("\n")
     .filter((path) => path !== "" && !path.startsWith("proto/generated/"))

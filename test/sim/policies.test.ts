@@ -153,8 +153,4 @@ describe("each policy does what its source says", () => {
     expect([...tier]).toEqual([0, 0, 0, 0, 0, 0]);
     expect(traffic.loadCount).toBe(0);
   });
-
-  it("decide: the production's decision, at home while its home is not full", () => {
-    expect(distinct(nodesOf(run("decide", slowly(repeat(8, [0])))))).toBe(1);
-  });
 });

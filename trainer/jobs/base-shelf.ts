@@ -14,10 +14,15 @@ const BASES_MAX = 8;
 /** The bases of one trainer, each opened once: that reads all of its weights. */
 export class BaseShelf {
   readonly #directories: ReadonlyMap<string, string>;
+  readonly #openFolder: (location: string) => Promise<string>;
   readonly #opened = new Map<string, Promise<ShelvedBase>>();
 
-  /** `own`: folders that this trainer knows by itself, by the base's name. */
-  constructor(own: readonly { readonly name: string; readonly directory: string }[]) {
+  /** `own`: folders that this trainer knows by itself, by the base's name; `openFolder`: where a location lies on this machine. */
+  constructor(
+    own: readonly { readonly name: string; readonly directory: string }[],
+    openFolder: (location: string) => Promise<string> = async (location) => location,
+  ) {
+    this.#openFolder = openFolder;
     this.#directories = new Map(own.map(({ name, directory }) => [name, directory]));
   }
 
@@ -29,7 +34,7 @@ export class BaseShelf {
   async open(name: string, digest: string, directory: string): Promise<ShelvedBase> {
     const place = this.#directories.get(name) ?? directory;
     const key = `${name} ${place}`;
-    const opening = this.#opened.get(key) ?? openBase(name, place);
+    const opening = this.#opened.get(key) ?? this.#openFolder(place).then((folder) => openBase(name, folder));
     this.#opened.delete(key);
     this.#opened.set(key, opening);
     for (const oldest of [...this.#opened.keys()].slice(0, -BASES_MAX)) this.#opened.delete(oldest);

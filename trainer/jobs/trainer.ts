@@ -14,6 +14,8 @@ export interface TrainerDeps {
   readonly log: Log;
   /** To a router, with the cluster's key. Stays the caller's. */
   readonly router: GrpcChannel;
+  /** Where the base that a location names lies on this machine, fetched if it has to be. Default: a location is a folder. */
+  readonly openBaseFolder?: (location: string) => Promise<string>;
   /** Absent: what is trained is tracked nowhere. */
   readonly tracking?: TrackingEnvironment;
   /** The program of the child that trains; by default the trainer's own. */
@@ -67,7 +69,7 @@ class Trainer {
     this.#deps = deps;
     this.#options = options;
     this.#desk = desk;
-    this.#bases = new BaseShelf(options.bases ?? []);
+    this.#bases = new BaseShelf(options.bases ?? [], deps.openBaseFolder);
   }
 
   /** One sort of work, one job after the other. */

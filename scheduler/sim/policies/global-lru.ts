@@ -59,7 +59,5 @@ function freeBytes(cluster: SimCluster, node: number): number {
 
 /** With LRU the priority is the time of the last use. */
 function oldestMs(cluster: SimCluster, node: number): Millis {
-  let oldest = cluster.nowMs;
-  for (const { priority } of cluster.nodes[node]!.loads.slots.entries.values()) if (priority < oldest) oldest = priority;
-  return oldest;
+  return cluster.nodes[node]!.loads.slots.lowestPriority ?? cluster.nowMs;
 }

@@ -1,7 +1,6 @@
 import type { Policy } from "../policy.ts";
 import { activityAffinityPolicy, repairedAffinityPolicy } from "./activity-affinity.ts";
 import { boundedHashPolicy } from "./bounded-hash.ts";
-import { decidePolicy } from "./decide.ts";
 import { globalLruPolicy } from "./global-lru.ts";
 import { leastLoadedPolicy } from "./least-loaded.ts";
 import { migrationPolicy } from "./migration.ts";
@@ -13,6 +12,7 @@ import { randomPolicy } from "./random.ts";
 import { rankClassesPolicy } from "./rank-classes.ts";
 import { roundRobinPolicy } from "./round-robin.ts";
 import { minCostFlowPolicy, stickyHashPolicy } from "./sticky-replicas.ts";
+import { affinityOnOurNodesPolicy, cachedOursPolicy, plainOursPolicy } from "./variants.ts";
 
 /** By name, as `deltaplane simulate --policy` takes them. */
 export const POLICIES: ReadonlyMap<string, Policy> = new Map(
@@ -31,7 +31,9 @@ export const POLICIES: ReadonlyMap<string, Policy> = new Map(
     stickyHashPolicy,
     minCostFlowPolicy,
     oraclePolicy,
-    decidePolicy,
+    cachedOursPolicy,
+    affinityOnOurNodesPolicy,
+    plainOursPolicy,
     oursPolicy,
   ].map((policy) => [policy.name, policy]),
 );

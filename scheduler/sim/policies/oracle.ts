@@ -3,6 +3,7 @@ import { leastLoaded } from "./node-choice.ts";
 
 export const oraclePolicy: Policy = {
   name: "oracle",
+  role: "bound",
   source:
     "offline bound: every delta in a slot of every node, without taking room (the CACHED oracle of Toppings); node with the fewest rows",
   behaviour: { everythingCached: true },

@@ -1,21 +1,23 @@
-import { type Millis, SECOND, type Tier } from "#kernel";
+import { createCostScore, type Millis, SECOND, type Tier } from "#kernel";
 import { DemandBook, demandWeight } from "../../demand/index.ts";
-import { createCostScore } from "../../eviction/index.ts";
 import { createOutlook, HomeRing, type NodeOutlook, NodePick, Placement, prefetchPlan, type RoundOptions } from "../../placement/index.ts";
 import { mixHash } from "../../rendezvous.ts";
 import { loadMs, REMOTE, requestsPerSecond, type SimTier, SLOT, stepMs, TIER_NAMES } from "../node-model.ts";
 import type { Policy, SimCluster } from "../policy.ts";
 
-const ROUND_MS: Millis = 3 * SECOND;
+const ROUND_MS: Millis = SECOND;
 /** Loads ahead of requests, per round: they share links with loads that someone waits for. */
 const PREFETCHES_PER_NODE = 8;
 
+/** What ours asks of nodes. */
+const BEHAVIOUR = { drainAfterMs: 30 * SECOND, claimSteps: 2 };
+
 export const oursPolicy: Policy = {
   name: "ours",
-  source: "scheduler/placement, scheduler/demand, scheduler/eviction: the code that production runs",
+  source: "scheduler/placement, scheduler/demand, kernel/eviction: the code that production runs",
   createOrder: () => createCostScore(),
   unloadBufferShare: 0.02,
-  behaviour: { drainAfterMs: 30 * SECOND },
+  behaviour: BEHAVIOUR,
   roundMs: ROUND_MS,
   start(cluster) {
     const demand = new DemandBook();
@@ -109,7 +111,7 @@ function lookAt(cluster: SimCluster, index: number, delta: number, into: ReturnT
   const { rows, rankSum, rankMax, slowness } = batch;
   const rank = deltas.rank[delta]!;
   const sizeBytes = deltas.sizeBytes[delta]!;
-  const tier = loads.tier(delta);
+  const tier = node.tier(delta);
   const present = stepMs(model, rows, 0, rankSum, rankMax);
   const after = stepMs(model, rows + 1, 0, rankSum + (batch.hasDelta(delta) ? 0 : rank), Math.max(rank, rankMax));
   into.rowsAhead = node.rowsAhead;
@@ -119,7 +121,7 @@ function lookAt(cluster: SimCluster, index: number, delta: number, into: ReturnT
   into.promptTokenMs = model.promptTokenMs * slowness;
   into.stepMs = (rows === 0 ? model.stepMs : present) * slowness;
   into.addedStepMs = (after - present) * slowness;
-  into.loadMs = loads.estimateMs(delta, nowMs);
+  into.loadMs = tier === SLOT ? 0 : loads.estimateMs(delta, nowMs);
   into.loadCostMs = tier === SLOT ? 0 : loadMs(model, tier, sizeBytes);
   into.hasRoom = tier === SLOT || loads.hasRoom(delta);
   into.slotsInUse = referencedBytes / capacityBytes;

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { seededRandom, VirtualClock } from "#kernel";
+import { StepSpeed } from "./step-speed.ts";
+
+/** An engine whose step takes 10 + 0.5 a row + 0.2 a prompt's token, looked at once a second. */
+async function measured(looks: number, rowsAt: (look: number) => number, promptTokensAt: (look: number) => number) {
+  const clock = new VirtualClock();
+  const speed = new StepSpeed(clock);
+  const counters = { steps: 0, insideRunMs: 0, outsideRunMs: 0, promptTokens: 0, completionTokens: 0 };
+  speed.look({ ...counters });
+  for (let look = 0; look < looks; look++) {
+    await clock.advance(1000);
+    const [rows, promptTokens] = [rowsAt(look), promptTokensAt(look)];
+    counters.steps += 20;
+    counters.completionTokens += 20 * rows;
+    counters.promptTokens += 20 * promptTokens;
+    counters.insideRunMs += 20 * (10 + 0.5 * rows + 0.2 * promptTokens);
+    speed.look({ ...counters });
+  }
+  return speed.costs(32);
+}
+
+test("tells what a step, a row and a prompt's token cost apart, from steps that were different", async () => {
+  const random = seededRandom(1);
+  const costs = await measured(
+    60,
+    () => random.below(32),
+    () => random.below(64),
+  );
+  expect(costs!.rowMs).toBeCloseTo(0.5, 1);
+  expect(costs!.promptTokenMs).toBeCloseTo(0.2, 1);
+  // As many of either came: a full batch's completion takes 10 / 32 + 0.5, and about two prompt tokens.
+  expect(costs!.tokensPerSecondMax).toBeGreaterThan(2000);
+  expect(costs!.tokensPerSecondMax).toBeLessThan(3000);
+});
+
+test("says nothing before anything ran, and nothing below zero or infinite when all steps were alike", async () => {
+  expect(new StepSpeed(new VirtualClock()).costs(8)).toBeUndefined();
+  const costs = await measured(
+    30,
+    () => 4,
+    () => 0,
+  );
+  expect(costs!.stepMs).toBeCloseTo(12);
+  for (const value of Object.values(costs!)) expect(value >= 0 && Number.isFinite(value)).toBe(true);
+});
