@@ -1,4 +1,15 @@
-import { asBaseDigest, asDeltaDigest, asNodeId, asTenantId, type BaseLoad, type BaseTiming, MIB, type NodeView, type Residency, type Tier } from "#kernel";
+import {
+  asBaseDigest,
+  asDeltaDigest,
+  asNodeId,
+  asTenantId,
+  type BaseLoad,
+  type BaseTiming,
+  MIB,
+  type NodeView,
+  type Residency,
+  type Tier,
+} from "#kernel";
 import { ClusterIndex, DemandBook, HomeRing, NodePick, Placement } from "#scheduler";
 import { type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
 import { quantile } from "./statistics.ts";

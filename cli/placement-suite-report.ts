@@ -55,6 +55,7 @@ export async function writeSuitePlots(results: readonly CellResult[], directory:
   await mkdir(directory, { recursive: true });
   const groups = Map.groupBy(await judge(results), ({ cell }) => cell.group);
   for (const [group, cells] of groups) {
+    if (cells.length < PLOTTED_FROM || cells[0]!.verdict.nodesRatio) continue; // A table tells it better.
     for (const [metric, title] of PLOTTED) {
       const file = `simulate-${group.replaceAll(/[^a-z0-9]+/g, "-")}-${metric.replaceAll("_", "-")}.svg`;
       await writeFile(
@@ -69,6 +70,7 @@ export async function writeSuitePlots(results: readonly CellResult[], directory:
   return directory;
 }
 
+const PLOTTED_FROM = 3;
 const PLOTTED: readonly (readonly [Metric, string])[] = [
   ["ttft_ms_p99", "Time to first token, 99th percentile, ms"],
   ["ttft_ms_p50", "Time to first token, median, ms"],

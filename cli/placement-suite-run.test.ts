@@ -39,9 +39,9 @@ describe("a suite", () => {
     expect(["random", "least-loaded"]).toContain(rows[0]!["best other"]);
     expect(Object.keys(summary)).toContain("small.poisson.2.20.1.p99_ratio");
     expect(cells).toHaveLength(1);
-    await writeSuitePlots(results, folder);
+    await writeSuitePlots([...results, ...results, ...results], folder);
     const plot = readFileSync(join(folder, "simulate-small-ttft-ms-p99.svg"), "utf8");
-    expect(plot.match(/<circle/g)!.length).toBe(4 + POLICIES.length); // With the legend's.
+    expect(plot.match(/<circle/g)!.length).toBe(4 + 3 * POLICIES.length); // With the legend's.
     expect(plot).not.toContain("NaN");
   });
 

@@ -97,6 +97,9 @@ describe("a node agent", () => {
   });
 
   it("keeps claims that nobody took over a restart", async () => {
+    await router[Symbol.asyncDispose]();
+    await agent[Symbol.asyncDispose]();
+    await start({ grace: { noticeMs: 0, streamsMs: 1_000, cutMs: 1_000, settleMs: 50 } });
     cluster.refuseClaims = new Fault("store_unreachable", "away");
     await generate();
     await router[Symbol.asyncDispose]();

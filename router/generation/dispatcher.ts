@@ -1,4 +1,15 @@
-import { type BaseDigest, type Clock, Fault, isFault, type Millis, type NodeId, type NodeView, SECOND, type Snapshot, toFault } from "#kernel";
+import {
+  type BaseDigest,
+  type Clock,
+  Fault,
+  isFault,
+  type Millis,
+  type NodeId,
+  type NodeView,
+  SECOND,
+  type Snapshot,
+  toFault,
+} from "#kernel";
 import { ClusterPicks, type Decision, type HasRoom } from "#scheduler";
 import {
   type Ahead,

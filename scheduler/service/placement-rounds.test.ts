@@ -91,9 +91,8 @@ test("a hot delta gets copies, loaded from where it is, and gives them up when i
   const { held, round, report, sent } = clusterOf("a", "b", "c");
   held.get("a")!.set(digest("1"), IN_RAM);
   await round();
-  let tokens = 0;
-  for (let second = 0; second < 20; second++) {
-    report("a", "1", (tokens += 3 * NODE_RATE));
+  for (let second = 1; second <= 20; second++) {
+    report("a", "1", second * 3 * NODE_RATE);
     await round();
   }
   expect(sent.filter((order) => order.startsWith("copy 1"))).not.toEqual([]);
