@@ -108,6 +108,7 @@ async function standingOf(operator: GrpcChannel, routerPid: number, home: string
     // A node may come to hold a delta that exists; what else lies there is left over.
     files: [
       ...filesBelow(home, join("router", "deltas")),
+      ...filesBelow(home, join("router", ".incoming")),
       ...nodes
         .flatMap((folder) => filesBelow(home, folder))
         .filter((file) => !deltas.some((delta) => file.includes(delta.reference!.digest))),

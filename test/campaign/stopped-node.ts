@@ -1,4 +1,6 @@
+import { AdminServiceService } from "#proto";
 import type { LiveCluster } from "./live-cluster.ts";
+import type { LiveNode } from "./live-parts.ts";
 import type { LoadFigures } from "./load-figures.ts";
 import { pause } from "./patience.ts";
 import { LONG_TOKENS, type SteadyLoad } from "./steady-load.ts";
@@ -11,8 +13,8 @@ export interface StoppedNodeOptions {
 
 /** At any time; a node has 32 rows. */
 const STREAMS = 24;
-/** Until all of them run. */
-const BEGUN_MS = 700;
+/** Until all of them run, and the nodes' reports say so. */
+const BEGUN_MS = 1_500;
 /** Longer than the promise, and than a scheduler's own patience. */
 const FROZEN_MS = 6_000;
 const HEALED_MS = 1_500;
@@ -28,8 +30,9 @@ export async function checkStoppedNode(cluster: LiveCluster, load: SteadyLoad, o
     const over = new AbortController();
     const running = Array.from({ length: STREAMS }, () => stream(load, watch, over.signal));
     await pause(BEGUN_MS);
+    const busiest = await busiestNode(cluster);
     watch.begins();
-    const thaw = cluster.nodes[time % cluster.nodes.length]!.process.freeze();
+    const thaw = busiest.process.freeze();
     await pause(FROZEN_MS);
     over.abort();
     await Promise.all(running);
@@ -52,6 +55,14 @@ export async function checkStoppedNode(cluster: LiveCluster, load: SteadyLoad, o
     },
     violations,
   };
+}
+
+/** The one with most rows, by its last report. */
+async function busiestNode(cluster: LiveCluster): Promise<LiveNode> {
+  const { nodes } = await cluster.admin.unary(AdminServiceService.getCluster, {}, { timeoutMs: 2_000 });
+  const rows = new Map(nodes.map(({ view }) => [view?.id, view?.bases.reduce((sum, base) => sum + base.rowsRunning, 0) ?? 0]));
+  const rowsOn = (node: LiveNode) => rows.get(node.process.name) ?? 0;
+  return [...cluster.nodes].sort((one, other) => rowsOn(other) - rowsOn(one))[0]!;
 }
 
 /** One request after the other over gRPC, each long enough to be caught. */
