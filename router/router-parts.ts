@@ -147,7 +147,14 @@ function openOwnBlobs({ randomSecret }: RouterDeps, { dataDirectory }: RouterOpt
 async function openBooks(deps: RouterDeps, options: RouterOptions, catalog: Catalog) {
   const { clock, log, random, store } = deps;
   const prices = priceLookup(catalog.view, store.records);
-  const own = createLedger({ journal: store.journal, clock, random, price: prices, events: createLedgerEvents(deps.registry) });
+  const own = createLedger({
+    journal: store.journal,
+    meters: store.meters,
+    clock,
+    random,
+    price: prices,
+    events: createLedgerEvents(deps.registry),
+  });
   const ledger = deps.wrapLedger?.(own) ?? own;
   const deliver = (claims: Parameters<Ledger["post"]>[0]) => ledger.post(claims);
   const outbox = await startClaimOutbox({ clock, log }, { file: join(options.dataDirectory, "claims"), deliver });

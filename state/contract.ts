@@ -172,6 +172,8 @@ export interface Meters {
    * never neither held nor spent. A take that is not live, also one that was settled, is left as it is.
    */
   settle(account: string, id: string, used: Readonly<Record<string, number>>, hold: "ends" | "stays"): Promise<void>;
+  /** Ends the holds of these takes, live or not, without a change to a book: for who was paid for before. Those unknown are ignored. */
+  release(account: string, ids: readonly string[]): Promise<void>;
   /** The live takes of an account, and the sum of all its holds. */
   live(account: string): Promise<{ readonly count: number; readonly held: bigint }>;
 }

@@ -141,6 +141,12 @@ function checkHold(hold: HoldAsk): void {
 }
 
 /** @throws Fault parameter_invalid */
+export function checkRelease(account: string, ids: readonly string[]): void {
+  checkName("account", account);
+  checkCount("ids", ids.length, 0, CHANGE_ITEMS_MAX);
+  for (const id of ids) checkName("id", id);
+}
+
 export function checkSettle(account: string, id: string, used: Readonly<Record<string, number>>): void {
   checkNames({ account, id });
   for (const amount of Object.values(used)) checkCount("used", amount, 0);

@@ -28,7 +28,7 @@ async function limitedCore(limits: Partial<TenantRecord> = {}, options: CoreOpti
 /** Posts what was claimed, as the outbox would. */
 async function post(under: { readonly claims: Parameters<ReturnType<typeof createLedger>["post"]>[0] }, store: StateStore, clock: Clock) {
   const price = async () => PRICE;
-  await createLedger({ journal: store.journal, clock, random: seededRandom(1), price }).post(under.claims);
+  await createLedger({ journal: store.journal, meters: store.meters, clock, random: seededRandom(1), price }).post(under.claims);
 }
 
 const reasonOf = (error: unknown) => (error as Fault).reason;
@@ -170,6 +170,21 @@ describe("a budget", () => {
     await post(under, store, systemClock);
     expect((await store.meters.live("acme")).held).toBe(0n);
     await ask(under, under.acme, generateRequest({ maxTokens: 1 }));
+  });
+
+  test("is not held for what was posted before: a request that ran again under its id, when its answer was lost", async () => {
+    const under = await limitedCore(budget(2n));
+    const store = under.store as StateStore;
+    await ask(under, under.acme);
+    await under.limits.settled();
+    await post(under, store, systemClock);
+    const id = under.claims.at(-1)!.requestId;
+    const spent = { group: "spent", name: "ever" };
+    await store.meters.take({ account: "acme", id, draws: [], hold: { amount: HOLD, budget: 2n * HOLD, spent }, lifeMs: 60_000 });
+    await store.meters.settle("acme", id, {}, "stays");
+    expect(await store.meters.live("acme")).toEqual({ count: 0, held: HOLD });
+    await post(under, store, systemClock);
+    expect(await store.meters.live("acme")).toEqual({ count: 0, held: 0n });
   });
 
   test("holds nothing for what failed before its first token", async () => {

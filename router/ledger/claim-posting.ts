@@ -3,7 +3,7 @@ import type { Rates } from "../prices/index.ts";
 import { spentCounter } from "./contract.ts";
 import { claimText, entryText, receivable, revenue } from "./line.ts";
 import type { OpenBook } from "./open-book.ts";
-import { decodeState, encodeState, firstState, mergeClaim, type RequestState, requestKey } from "./request-state.ts";
+import { decodeState, encodeState, firstState, mergeClaim, type RequestState, requestKey, settles } from "./request-state.ts";
 import { countUsage } from "./usage-counters.ts";
 
 /** A claim with what its price version says of its base. */
@@ -19,19 +19,22 @@ export interface Posted {
   readonly entries: number;
   /** Those that came after their request's end and said nothing new. */
   readonly late: number;
+  /** Requests that ended once more: asked again with an idempotency key, and paid for the first time. */
+  readonly repeated: readonly string[];
 }
 
 /** Merges claims of one tenant into its book: lines, values, counters and releases of holds change together. */
 export function postClaims(book: OpenBook, claims: readonly PricedClaim[], at: Millis): Posted {
   const states = new Map<string, RequestState>();
   const changed = new Set<string>();
-  const posted = { claims: 0, entries: 0, late: 0 };
+  const posted = { claims: 0, entries: 0, late: 0, repeated: [] as string[] };
   for (const { claim, rates } of claims) {
     const before = states.get(claim.requestId) ?? stateIn(book, claim.requestId);
     const after = before ? mergeClaim(before, claim) : firstState(claim, rates, book.nextPosition);
     states.set(claim.requestId, after);
     if (after === before) {
       if (before.settled || before.outcome !== "running") posted.late++;
+      if (before.settled && settles(claim)) posted.repeated.push(claim.requestId);
       continue;
     }
     posted.claims++;

@@ -1,5 +1,5 @@
 import { asTenantId, type Claim, type Clock, Fault, type Millis, NAME_PATTERN, type Random, type TenantId } from "#kernel";
-import type { Journal } from "#state";
+import type { Journal, Meters } from "#state";
 import { FREE_VERSION, type PriceLookup, type Rates, ratesOf } from "../prices/index.ts";
 import { BookWriter, ROUND_KEYS_MAX } from "./book-writer.ts";
 import { readCharges } from "./charges.ts";
@@ -22,6 +22,8 @@ export interface LedgerEvents {
 
 export interface LedgerDeps {
   readonly journal: Journal;
+  /** Where money is held for requests until they are posted. Without: nowhere. */
+  readonly meters?: Pick<Meters, "release">;
   readonly clock: Clock;
   readonly random: Random;
   readonly price: PriceLookup;
@@ -91,11 +93,13 @@ class BookLedger implements Ledger {
   }
 
   async #postTo(tenantId: TenantId, claims: readonly PricedClaim[]): Promise<Posted> {
-    const { clock, events } = this.#deps;
+    const { clock, events, meters } = this.#deps;
     const keys = claims.map(({ claim }) => requestKey(claim.requestId));
     const posted = await this.#writer.write(tenantId, keys, (book) => postClaims(book, claims, clock.now()));
     if (posted.entries > 0) events?.entriesPosted(posted.entries);
     if (posted.late > 0) events?.lateClaims(posted.late);
+    // Their charge is in the book already, so that no change to it can end what was held for them again.
+    if (posted.repeated.length > 0) await meters?.release(tenantId, posted.repeated);
     return posted;
   }
 

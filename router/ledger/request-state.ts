@@ -66,7 +66,7 @@ export function mergeClaim(known: RequestState, claim: Claim): RequestState {
 }
 
 /** Whether this is the router's last word on a request; only the router knows the key. */
-function settles(claim: Claim): boolean {
+export function settles(claim: Claim): boolean {
   return claim.keyId !== undefined && claim.outcome !== "running";
 }
 

@@ -135,7 +135,7 @@ export function ask(
 const unanswered = () => Promise.reject(new Fault("store_unreachable", "the store does not answer"));
 /** A store that does not answer. */
 export const AWAY: Pick<StateStore, "meters" | "answers"> = {
-  meters: { take: unanswered, settle: unanswered, live: unanswered },
+  meters: { take: unanswered, settle: unanswered, release: unanswered, live: unanswered },
   answers: { begin: unanswered, finish: unanswered, abandon: unanswered },
 };
 

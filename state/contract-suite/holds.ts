@@ -96,6 +96,17 @@ export function describeHolds(open: OpenStore): void {
       expect(await live()).toEqual({ count: 0, held: 0n });
     });
 
+    it("end when they are released, live or not, as often as one likes", async () => {
+      await hold("live", 10n);
+      await hold("over", 20n);
+      await settle("over", "stays");
+      for (let time = 0; time < 2; time++) await open.store.meters.release("acme", ["live", "over", "unknown"]);
+      expect(await live()).toEqual({ count: 1, held: 0n });
+      await open.store.meters.release("nobody", ["live"]);
+      await expect(open.store.meters.release("acme", [""])).rejects.toMatchObject({ reason: "parameter_invalid", detail: { field: "id" } });
+      expect(await hold("next", 100n)).toMatchObject({ kind: "taken", budgetLeft: 0n });
+    });
+
     it("do not end with a change that is in conflict", async () => {
       await hold("one", 60n);
       await spend(0, 10n);

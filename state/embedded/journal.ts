@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 
 /** Where the holds are that end with a change. */
 export interface Releases {
-  release(account: string, ids: readonly string[]): void;
+  endHolds(account: string, ids: readonly string[]): void;
 }
 
 /** A book's row; the id stands for its name in the other tables. */
@@ -36,7 +36,7 @@ export class EmbeddedJournal implements Journal {
     const outcomes = this.#database.transaction(() => changes.map((change) => this.#commit(change)));
     // Nothing runs between the transaction and this: whoever asks sees the money either held or spent.
     for (const [index, { book, releases }] of changes.entries()) {
-      if (outcomes[index]!.kind === "committed") this.#holds.release(book, releases);
+      if (outcomes[index]!.kind === "committed") this.#holds.endHolds(book, releases);
     }
     return outcomes;
   }

@@ -1,7 +1,7 @@
 import { type Clock, MINUTE, type Millis } from "#kernel";
 import { drawn, fullInMs, hasRoom, type Level, left, roomInMs } from "../bucket.ts";
 import type { Draw, HoldAsk, MeterState, Meters, Take, TakeAsk } from "../contract.ts";
-import { checkName, checkSettle, checkTake, LIVE_WAIT_MS } from "../limits.ts";
+import { checkName, checkRelease, checkSettle, checkTake, LIVE_WAIT_MS } from "../limits.ts";
 import { Account } from "./account.ts";
 import type { Database } from "./database.ts";
 import { counterOf, type Releases } from "./journal.ts";
@@ -61,7 +61,13 @@ export class EmbeddedMeters implements Meters, Releases {
     return { count: account.takes.size, held: account.held };
   }
 
-  release(name: string, ids: readonly string[]): void {
+  async release(name: string, ids: readonly string[]): Promise<void> {
+    checkRelease(name, ids);
+    this.#database.checkOpen();
+    this.endHolds(name, ids);
+  }
+
+  endHolds(name: string, ids: readonly string[]): void {
     const account = this.#accounts.get(name);
     for (const id of ids) account?.endHold(id);
   }

@@ -1,5 +1,5 @@
 import type { MeterState, Meters, Take, TakeAsk } from "../contract.ts";
-import { checkName, checkSettle, checkTake, LIVE_WAIT_MS } from "../limits.ts";
+import { checkName, checkRelease, checkSettle, checkTake, LIVE_WAIT_MS } from "../limits.ts";
 import type { RedisConnection } from "./connection.ts";
 import type { RedisKey, RedisKeys } from "./keys.ts";
 import type { StoreTime } from "./store-time.ts";
@@ -31,6 +31,12 @@ export class RedisMeters implements Meters {
   async settle(account: string, id: string, used: Readonly<Record<string, number>>, hold: "ends" | "stays"): Promise<void> {
     checkSettle(account, id, used);
     await this.#connection.run("meters-settle", this.#account(account), [this.#time(), id, hold, ...Object.entries(used).flat()]);
+  }
+
+  async release(account: string, ids: readonly string[]): Promise<void> {
+    checkRelease(account, ids);
+    const { holds, holdEnds, held } = this.#keys.book(account);
+    if (ids.length > 0) await this.#connection.run("meters-release", [holds, holdEnds, held], ids);
   }
 
   async live(account: string): Promise<{ readonly count: number; readonly held: bigint }> {

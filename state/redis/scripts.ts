@@ -19,6 +19,7 @@ const NAMES = [
   "journal-commit",
   "journal-counters",
   "meters-take",
+  "meters-release",
   "meters-settle",
   "meters-live",
   "leases-acquire",

@@ -49,7 +49,7 @@ export async function openScriptedDoor(
   const blobs = await openFolderStore({ newName: () => randomSecret(8).toString("hex") }, filesDirectory);
   const files = stack.use(await startTenantFiles({ blobs, catalog, clock, log, randomSecret }, { limits }));
   const prices = priceLookup(catalog.view, store.records);
-  const ledger = createLedger({ journal: store.journal, clock, random: seededRandom(2), price: prices });
+  const ledger = createLedger({ journal: store.journal, meters: store.meters, clock, random: seededRandom(2), price: prices });
   const removed: string[] = [];
   const removeModel = async (_: unknown, name: string) => void removed.push(name);
   const random = seededRandom(1);
