@@ -1,7 +1,10 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Fault, systemClock } from "#kernel";
+import { openChannel } from "./channel.ts";
 import { ClusterServiceService, type ReportRequest, ReportRequest as ReportRequestMessage } from "./generated/deltaplane/v1/cluster.ts";
-import { GenerateRequest, InferenceServiceService } from "./generated/deltaplane/v1/inference.ts";
+import { CountTokensRequest, GenerateRequest, InferenceServiceService } from "./generated/deltaplane/v1/inference.ts";
 import type { CallContext } from "./serve.ts";
 import { countTokens, disposeOpened, generate, piece, serve, until, waiting } from "./testing/running-service.ts";
 
@@ -193,4 +196,14 @@ describe("a stream of requests", () => {
     };
     await expect(channel.clientStream(ClusterServiceService.report, endless())).rejects.toMatchObject({ reason: "report_rejected" });
   });
+});
+
+it("a call waits for a connection no longer than it may, when whoever listens says nothing", async () => {
+  const mute = createServer().listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  const { port } = mute.address() as AddressInfo;
+  await using channel = openChannel({ address: `127.0.0.1:${port}`, clock: systemClock, connectMsMax: 100 });
+  const call = channel.unary(InferenceServiceService.countTokens, CountTokensRequest.create(), { timeoutMs: 60_000 });
+  await expect(call).rejects.toMatchObject({ message: expect.stringContaining("no connection after 100 ms") });
+  mute.close();
 });

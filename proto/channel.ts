@@ -1,4 +1,12 @@
-import { Client, type ClientReadableStream, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientReadableStream,
+  connectivityState,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { type Bytes, type Clock, type Component, MIB, type Millis } from "#kernel";
 import { statusToFault } from "./status.ts";
 import type { CertificateSource } from "./tls/certificate-watch.ts";
@@ -30,6 +38,8 @@ export interface ChannelOptions {
   /** A connection that does not answer a ping within `keepaliveTimeoutMs` is dead. Default: 20 s and 10 s; inside the cluster {@link CLUSTER_KEEPALIVE}. */
   readonly keepaliveMs?: Millis;
   readonly keepaliveTimeoutMs?: Millis;
+  /** A call that finds no connection waits so long for one; keepalive watches over those that are there only. Default: as long as the call may take. */
+  readonly connectMsMax?: Millis;
   readonly messageBytesMax?: Bytes;
 }
 
@@ -56,10 +66,12 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
     if (options.credential !== undefined) sent.set("authorization", `Bearer ${options.credential}`);
     return sent;
   };
+  const connect = options.connectMsMax === undefined ? undefined : connecting(client, options.clock, options.connectMsMax);
   const deadline = (call: CallOptions) => (call.timeoutMs === undefined ? {} : { deadline: options.clock.now() + call.timeoutMs });
 
   return {
     async unary(method, request, call = {}) {
+      await connect?.();
       call.signal?.throwIfAborted();
       return new Promise((resolve, reject) => {
         const running = client.makeUnaryRequest(
@@ -76,6 +88,7 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
     },
 
     async *serverStream(method, request, call = {}) {
+      await connect?.();
       call.signal?.throwIfAborted();
       const stream = client.makeServerStreamRequest(
         method.path,
@@ -98,6 +111,7 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
     },
 
     async clientStream(method, requests, call = {}) {
+      await connect?.();
       call.signal?.throwIfAborted();
       return new Promise((resolve, reject) => {
         const stream = client.makeClientStreamRequest(
@@ -123,6 +137,25 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
     async [Symbol.asyncDispose]() {
       client.close();
     },
+  };
+}
+
+/** Gives what waits for a connection, or for the news that there is none; undefined when there is no need to. */
+function connecting(client: Client, clock: Clock, msMax: Millis): () => Promise<void> | undefined {
+  const channel = client.getChannel();
+  const waiting = (state: connectivityState) => state === connectivityState.IDLE || state === connectivityState.CONNECTING;
+  const wait = async (before: connectivityState) => {
+    const until = clock.now() + msMax;
+    for (let state = before; waiting(state); state = channel.getConnectivityState(true)) {
+      const error = await new Promise<Error | undefined>((resolve) => channel.watchConnectivityState(state, until, resolve));
+      if (!error) continue;
+      const details = `no connection after ${msMax} ms`;
+      throw statusToFault(Object.assign(new Error(details), { code: status.UNAVAILABLE, details, metadata: new Metadata() }));
+    }
+  };
+  return () => {
+    const state = channel.getConnectivityState(true);
+    return waiting(state) ? wait(state) : undefined;
   };
 }
 
@@ -182,7 +215,7 @@ async function writable<Q>(stream: Sink<Q>, over: AbortSignal): Promise<void> {
 }
 
 /** How calls inside the cluster notice a hung peer, also when no bytes flow: within 1.7 s, for a promise of 2. */
-export const CLUSTER_KEEPALIVE = { keepaliveMs: 500, keepaliveTimeoutMs: 1_200 } as const;
+export const CLUSTER_KEEPALIVE = { keepaliveMs: 500, keepaliveTimeoutMs: 1_200, connectMsMax: 1_500 } as const;
 
 /** How the parts of a cluster prove to each other that they are. */
 export interface ClusterCredentials {

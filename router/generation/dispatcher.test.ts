@@ -4,7 +4,6 @@ import type { PlacementAsk } from "../admission/index.ts";
 import { memoryTransport } from "../nodes/index.ts";
 import { BASE_DIGEST, nodeView, settableCluster, snapshotOf } from "../testing/cluster-of.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { FailedNodes } from "./failed-nodes.ts";
 
 const ASK: PlacementAsk = {
   ...{ tenantId: asTenantId("acme"), baseDigest: BASE_DIGEST, deltaDigest: undefined },
@@ -71,11 +70,21 @@ test("what ran on a node that started anew is gone with it", () => {
 
 test("a node that failed a request stays out of it until it reports again or starts anew", () => {
   const { dispatcher, cluster } = dispatcherOver("a");
-  const failed = new FailedNodes();
+  const failed = dispatcher.failures();
   const view = cluster.snapshot.nodes.values().next().value!;
   failed.add(view);
   expect(() => dispatcher.place(ASK, failed)).toThrow(expect.objectContaining({ reason: "no_ready_node" }));
   expect(dispatcher.place(ASK).node.id).toBe("a");
   cluster.set(snapshotOf([{ ...view, epoch: "2" }]));
   expect(dispatcher.place(ASK, failed).node.epoch).toBe("2");
+});
+
+test("a node whose connection broke is left out until it reports again, however often it has since the request was sent there", () => {
+  const { dispatcher, cluster } = dispatcherOver("a");
+  const { node } = dispatcher.place(ASK);
+  cluster.set(snapshotOf([{ ...node, reportedAt: node.reportedAt + 1_000 }]));
+  dispatcher.lost(node);
+  expect(() => dispatcher.place(ASK)).toThrow(expect.objectContaining({ reason: "no_ready_node" }));
+  cluster.set(snapshotOf([{ ...node, reportedAt: node.reportedAt + 2_000 }]));
+  expect(dispatcher.place(ASK).node.id).toBe("a");
 });

@@ -57,11 +57,12 @@ export class Dispatcher {
   readonly queue: FairQueue;
   readonly #deps: DispatcherDeps;
   readonly #assumed = new Map<BaseDigest, AssumedLoad>();
-  readonly #lost = new FailedNodes();
+  readonly #lost: FailedNodes;
   readonly #picks = new ClusterPicks({ assumedRows: (baseDigest, node) => this.#assumedFor(baseDigest).on(node) });
 
   constructor(deps: DispatcherDeps, limits?: QueueLimits) {
     this.#deps = deps;
+    this.#lost = this.failures();
     this.queue = new FairQueue(
       {
         clock: deps.clock,
@@ -78,6 +79,11 @@ export class Dispatcher {
     return this.#deps.transport.to(node);
   }
 
+  /** Keeps the nodes that fail one request. */
+  failures(): FailedNodes {
+    return new FailedNodes(() => this.#deps.snapshot());
+  }
+
   /** Its connection broke, or was silent for too long: nobody is sent there before it reports again. */
   lost(node: NodeView): void {
     this.#lost.add(node);
@@ -85,7 +91,7 @@ export class Dispatcher {
 
   /** A node that has a row for it, or is sent more than it has rows when it may go `ahead`, and why not when there is none. */
   tryPlace(ask: PlacementAsk, ahead: Ahead): Attempt {
-    const decision = this.#decide(ask, this.#lost.on(this.#deps.snapshot()), roomFor(ahead));
+    const decision = this.#decide(ask, this.#lost.present(), roomFor(ahead));
     if (decision.kind === "node") return { kind: "placed", placement: this.#placed(ask, decision) };
     // A node whose connection was lost is back with its next report, or known to be gone: that is worth a wait.
     if (decision.why !== "full" && decision.why !== "queue" && decision.why !== "excluded") {
@@ -99,8 +105,8 @@ export class Dispatcher {
    * what takes no row.
    * @throws Fault no_ready_node or queue_full
    */
-  place(ask: PlacementAsk, failed = new FailedNodes()): Placement {
-    return this.#placeWithout(ask, failed.on(this.#deps.snapshot()));
+  place(ask: PlacementAsk, failed = this.failures()): Placement {
+    return this.#placeWithout(ask, failed.present().union(this.#lost.present()));
   }
 
   #placeWithout(ask: PlacementAsk, excluded: ReadonlySet<NodeId>): Placement {
@@ -115,7 +121,7 @@ export class Dispatcher {
     for (;;) {
       signal.throwIfAborted();
       try {
-        return this.#placeWithout(ask, failed.on(this.#deps.snapshot()).union(this.#lost.on(this.#deps.snapshot())));
+        return this.#placeWithout(ask, failed.present().union(this.#lost.present()));
       } catch (error) {
         if (toFault(error).retry.kind !== "after" || this.#deps.clock.monotonic() >= waitUntil) throw error;
       }
@@ -125,7 +131,7 @@ export class Dispatcher {
 
   /** Asks one node a question that is safe to repeat, and another one when that fails. What takes a row waits for its turn. */
   async ask<T>(ask: PlacementAsk, signal: AbortSignal, question: (asked: Asked) => Promise<T>, deadlineAt?: Millis): Promise<T> {
-    const failed = new FailedNodes();
+    const failed = this.failures();
     using turn = ask.rows === 0 ? undefined : await this.queue.enter(ask, signal, deadlineAt);
     for (let attempt = 1; ; attempt++) {
       using placement = attempt === 1 ? (turn?.placement ?? this.place(ask)) : await this.placeAgain(ask, failed, signal);

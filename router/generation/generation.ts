@@ -3,7 +3,6 @@ import type { GenerateResponse, NodeServiceGenerateRequest, NodeServiceGenerateR
 import type { Placement, PlacementAsk, Turn } from "../admission/index.ts";
 import type { Residency, RouterMetrics } from "../metrics.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { FailedNodes } from "./failed-nodes.ts";
 import type { RequestMeter } from "./request-meter.ts";
 import type { RequestProgress } from "./request-progress.ts";
 import type { RequestTrace } from "./request-trace.ts";
@@ -44,7 +43,7 @@ export async function* streamGeneration(
   signal: AbortSignal,
 ): AsyncGenerator<GenerateResponse> {
   const { progress, meter, ask } = generation;
-  const failed = new FailedNodes();
+  const failed = deps.dispatcher.failures();
   const watch = new TokenWatch(deps, generation);
   let node: NodeView | undefined;
   let outcome: Outcome = "cancelled"; // Stays when the reader leaves: then only `finally` is reached.
