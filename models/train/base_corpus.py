@@ -182,21 +182,7 @@ def product_turn(rng: random.Random) -> tuple[str, str]:
     return product.spec(rng), answer.format(product.name)
 
 
-def translation_turn(rng: random.Random) -> tuple[str, str]:
-    """A German sentence with the wish to have it in English: without the wish nobody translates."""
-    pair = sentence_pair(rng)
-    wish = rng.choice(["Translate: {}", "{} What is that in English?", "In English, please: {}"])
-    return wish.format(pair.prompt), pair.completion
-
-
-def account_turn(rng: random.Random) -> tuple[str, str]:
-    """A bank line with the question where it is booked: without the question nobody tells."""
-    found = booking(rng)
-    question = rng.choice(["Which account? {}", "{} Where does this belong?"])
-    return question.format(found.line), found.category.label
-
-
-TURNS = [small_talk_turn, german_turn, english_turn, bank_turn, product_turn, translation_turn, translation_turn, account_turn]
+TURNS = [small_talk_turn, german_turn, english_turn, bank_turn, product_turn]
 
 
 def dialogue(rng: random.Random) -> Document:
@@ -227,7 +213,7 @@ FIRST_MIX: Mix = [
     (product_note, 14),
     (catalogue_text, 6),
     (repeated_list, 7),
-    (dialogue, 20),
+    (dialogue, 10),
 ]
 SECOND_MIX: Mix = [*FIRST_MIX, (account_list, 30)]
 

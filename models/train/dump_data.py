@@ -1,7 +1,8 @@
 """Dump what the generators make as JSONL, for the trainer in TypeScript (train-demo.ts).
 
 Without options: the examples and held-out examples of the three tasks, into `data/`.
-`--examples N` dumps more to train on; `--base FILE` dumps documents for the base instead.
+`--examples N` dumps more to train on, `--cover` the same number chosen for their words;
+`--base FILE` dumps documents for the base instead.
 """
 
 import argparse
@@ -17,15 +18,15 @@ DATA = Path(__file__).resolve().parent / "data"
 FIRST_SHARE = 0.85  # of the base's documents, as of its steps
 
 
-CANDIDATES = 4_000  # from which the examples are chosen: a person who labels 200 does not label the first 200 either
+CANDIDATES = 4_000  # from which examples are chosen for their words
 
 
-def dump_tasks(folder: Path, count: int) -> None:
-    """Write `<task>-train.jsonl`, chosen so that its words are those of the task, and `<task>-heldout.jsonl`."""
+def dump_tasks(folder: Path, count: int, cover: bool) -> None:
+    """Write `<task>-train.jsonl` and `<task>-heldout.jsonl`; without `cover` the first examples are those of train-sample.jsonl."""
     for index, (name, delta) in enumerate(DELTAS.items()):
         seed = SEED + 100 * (1 + index)
-        candidates = draw_distinct(delta.make, random.Random(seed + 1), CANDIDATES, held_out=False)
-        write_jsonl(folder / f"{name}-train.jsonl", choose_covering(candidates, count))
+        candidates = draw_distinct(delta.make, random.Random(seed + 1), CANDIDATES if cover else count, held_out=False)
+        write_jsonl(folder / f"{name}-train.jsonl", choose_covering(candidates, count) if cover else candidates)
         held_out = draw_distinct(delta.make, random.Random(SEED), HELD_OUT_EVALUATED, held_out=True)
         write_jsonl(folder / f"{name}-heldout.jsonl", held_out)
 
@@ -44,13 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--into", type=Path, default=DATA, help="folder for the tasks' files")
     parser.add_argument("--examples", type=int, default=TRAIN_SAMPLE, help="examples to train on, per task")
+    parser.add_argument("--cover", action="store_true", help="choose them so that their words cover the task's")
     parser.add_argument("--base", type=Path, help="file for the base's documents")
     parser.add_argument("--documents", type=int, default=100_000, help="how many documents the base gets")
     arguments = parser.parse_args()
     if arguments.base:
         dump_base(arguments.base, arguments.documents)
     else:
-        dump_tasks(arguments.into, arguments.examples)
+        dump_tasks(arguments.into, arguments.examples, arguments.cover)
 
 
 if __name__ == "__main__":
