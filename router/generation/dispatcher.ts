@@ -106,11 +106,7 @@ export class Dispatcher {
    * @throws Fault no_ready_node or queue_full
    */
   place(ask: PlacementAsk, failed = this.failures()): Placement {
-    return this.#placeWithout(ask, failed.present().union(this.#lost.present()));
-  }
-
-  #placeWithout(ask: PlacementAsk, excluded: ReadonlySet<NodeId>): Placement {
-    const decision = this.#decide(ask, excluded, anyRoom);
+    const decision = this.#decide(ask, failed.present().union(this.#lost.present()), anyRoom);
     if (decision.kind === "none") throw this.#refusal(decision.why);
     return this.#placed(ask, decision);
   }
@@ -121,7 +117,7 @@ export class Dispatcher {
     for (;;) {
       signal.throwIfAborted();
       try {
-        return this.#placeWithout(ask, failed.present().union(this.#lost.present()));
+        return this.place(ask, failed);
       } catch (error) {
         if (toFault(error).retry.kind !== "after" || this.#deps.clock.monotonic() >= waitUntil) throw error;
       }

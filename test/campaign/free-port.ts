@@ -1,5 +1,5 @@
-import { createServer } from "node:net";
 import type { Random } from "#kernel";
+import { canListen } from "../../state/redis/testing/redis-server.ts";
 
 /**
  * Below the range from which the kernel takes ports for outgoing connections: while a server is dead between a kill and
@@ -16,12 +16,4 @@ export async function freePort(random: Random): Promise<number> {
     if (await canListen(port)) return port;
   }
   throw new Error(`no free port between ${PORT_MIN} and ${PORT_MAX} in ${ATTEMPTS_MAX} attempts`);
-}
-
-function canListen(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
