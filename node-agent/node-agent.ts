@@ -44,6 +44,7 @@ import {
   openDeltaLoader,
 } from "./delta-cache/index.ts";
 import { DeltaDemand } from "./delta-demand.ts";
+import type { Compute } from "./engine/compute.ts";
 import { startEngineProcess } from "./engine/process/index.ts";
 import { type EngineBudget, engineLimits } from "./engine-limits.ts";
 import type { GenerationObserver } from "./generation/index.ts";
@@ -87,6 +88,8 @@ export interface NodeAgentOptions {
   readonly routers: Addresses;
   /** Of each engine's kernels. */
   readonly threads: number;
+  /** What the engines compute with. Default: float32 on the processor. */
+  readonly compute?: Compute;
   /** See {@link engineLimits}. */
   readonly engine?: EngineBudget;
   /** Of prompts in one step, beside the rows that decode. Default: what a tenth of a second is enough for; see {@link engineOptions}. */
@@ -212,10 +215,10 @@ function createBases(
   parts: Pick<BaseHostDeps, "deltas" | "demand" | "changes">,
 ): HostedBases {
   const { clock, log } = deps;
-  const { prefillTokensMax } = options;
+  const { prefillTokensMax, threads, compute } = options;
   const steps = prefillTokensMax === undefined ? {} : { prefillTokensMax };
   const startEngine: EngineFactory =
-    deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads: options.threads, engine: steps }));
+    deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads, engine: steps, ...(compute && { compute }) }));
   const limits = (base: BaseInfo) => engineLimits(base, options.engine);
   const engineVersion = options.engineVersion ?? ENGINE_VERSION;
   const start = async (base: { readonly name: string; readonly directory: string }) => {

@@ -1,6 +1,6 @@
 import type { LoadedDelta } from "#model";
 import type { Engine, Slot } from "../engine/contract.ts";
-import { tableRanks } from "../engine/runner/delta-tables.ts";
+import { tableRanks } from "../engine/runner/cpu/delta-tables.ts";
 import type { TierSource } from "./contract.ts";
 import type { Tier } from "./tier.ts";
 

@@ -1,5 +1,6 @@
 import { assert, type Bytes, type FaultMessage, MIB } from "#kernel";
 import type { BaseInfo, DeltaLayer, DeltaReference } from "#model";
+import type { Compute } from "../compute.ts";
 import type { EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
 import type { EngineOptions } from "../engine-options.ts";
 import type { RunnerLimits } from "../runner/contract.ts";
@@ -10,6 +11,8 @@ export interface EngineStart {
   readonly directory: string;
   /** What the base is called here. */
   readonly name: string;
+  /** Default: float32 on the processor. */
+  readonly compute?: Compute;
   /** Of the runtime's kernels. */
   readonly threads: number;
   readonly limits: RunnerLimits;

@@ -1,5 +1,6 @@
-import type { Bytes, Tokens } from "#kernel";
+import type { Bytes, Clock, Tokens } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
+import type { Compute } from "../compute.ts";
 import type { Slot } from "../contract.ts";
 
 /** A sequence's place in the KV cache, from open to close. */
@@ -25,6 +26,17 @@ export interface RunnerLimits {
   readonly slotsMax: number;
   /** Sum of the ranks of all attached deltas. */
   readonly tableRanksMax: number;
+}
+
+export interface RunnerOptions {
+  readonly limits: RunnerLimits;
+  /** Default: float32 on the processor. */
+  readonly compute?: Compute;
+  /** Threads inside the runtime; 2 is the smallest machine that we plan for. */
+  readonly threads?: number;
+  /** How long a thread of the runtime waits actively for its next part before it sleeps. */
+  readonly spinMicros?: number;
+  readonly clock?: Clock;
 }
 
 /**

@@ -1,3 +1,3 @@
 export type * from "./contract.ts";
-export { tableRanks } from "./delta-tables.ts";
-export { openRunner, type RunnerOptions } from "./open-runner.ts";
+export { tableRanks } from "./cpu/delta-tables.ts";
+export { openRunner } from "./open-runner.ts";

@@ -1,6 +1,6 @@
 import { assert, type Bytes } from "#kernel";
 import type { BaseInfo, DeltaLayer, LinearSite, LoadedDelta } from "#model";
-import type { Slot } from "../contract.ts";
+import type { Slot } from "../../contract.ts";
 
 /** One attached delta: `width` consecutive ranks of every table, from `start`, a multiple of `width`. */
 interface Resident {

@@ -1,5 +1,5 @@
 import type { Tokens } from "#kernel";
-import type { StepRow } from "./contract.ts";
+import type { StepRow } from "../contract.ts";
 
 /** Rows that run together in one call of the runtime, padded to `span` tokens each. `indexes` are their places in the step. */
 export interface StepBatch {

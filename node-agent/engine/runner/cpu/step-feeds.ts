@@ -1,7 +1,7 @@
 import { Tensor } from "onnxruntime-node";
 import type { Tokens } from "#kernel";
 import { ATTENTION_INPUTS, type BaseInfo, BLOCK_TOKENS, DECODER_VALUES, DELTA_INPUTS, deltaTableNames, pastNames } from "#model";
-import type { Slot } from "../contract.ts";
+import type { Slot } from "../../contract.ts";
 import type { BlockWindow } from "./block-memory.ts";
 import { placeTokens } from "./delta-places.ts";
 import type { BoundDeltas, SiteTables } from "./delta-tables.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { asBaseDigest, asDeltaDigest, asTenantId } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
-import type { Slot } from "../contract.ts";
+import type { Slot } from "../../contract.ts";
 import { DeltaTables, tableRanks } from "./delta-tables.ts";
 
 const SEED = 20_261_123; // fast-check prints it, with the path, when a property fails.

@@ -4,11 +4,11 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { seededRandom } from "#kernel";
 import type { Checkpoint, LoadedDelta } from "#model";
-import type { Slot } from "../contract.ts";
-import type { Row, Runner } from "./contract.ts";
-import { openRunner } from "./open-runner.ts";
-import { referenceForward } from "./reference-forward.ts";
-import { createTinyCheckpoint, createTinyDelta, TINY_CONFIGS } from "./tiny-checkpoint.ts";
+import type { Slot } from "../../contract.ts";
+import type { Row, Runner } from "../contract.ts";
+import { referenceForward } from "../reference-forward.ts";
+import { createTinyCheckpoint, createTinyDelta, TINY_CONFIGS } from "../tiny-checkpoint.ts";
+import { openCpuRunner } from "./cpu-runner.ts";
 
 const LIMITS = { rowsMax: 8, kvTokensMax: 2048, slotsMax: 16, tableRanksMax: 512 };
 /** As asked of the whole system, against transformers in float32. */
@@ -171,7 +171,7 @@ describe("a batch over time", async () => {
 });
 
 function open(checkpoint: Checkpoint, limits = LIMITS): Promise<Runner> {
-  return openRunner(checkpoint, { limits, threads: 1 });
+  return openCpuRunner(checkpoint, { limits, threads: 1 });
 }
 
 function row(runner: Runner, tokensMax = 200): Row {

@@ -1,4 +1,4 @@
-import type { Slot } from "../contract.ts";
+import type { Slot } from "../../contract.ts";
 import type { BoundDeltas } from "./delta-tables.ts";
 
 /** How the tokens of a batch are sorted into the chunks of the delta tables; see DELTA_INPUTS of the graph. */
