@@ -30,6 +30,9 @@ const PRICE = {
   default: { prompt: 150, cached: 75, completion: 600, training: 0 },
 };
 
+/** Of claims that nobody asked for before they came. */
+const NOTHING_HELD = { release: async () => undefined };
+
 /** Posts the claims of so many requests, batch by batch, and checks that the bill is right. */
 export async function postClaims(journal: Journal, load: PostingLoad, requests: number): Promise<PostingFigures> {
   let entries = 0;
@@ -37,7 +40,10 @@ export async function postClaims(journal: Journal, load: PostingLoad, requests: 
     entries += count;
   };
   const events = { entriesPosted, lateClaims: () => undefined, conflict: () => undefined };
-  const ledger = createLedger({ journal, clock: systemClock, random: seededRandom(1), price: async () => PRICE, events });
+  const ledger = createLedger({
+    ...{ journal, meters: NOTHING_HELD, clock: systemClock, random: seededRandom(1) },
+    ...{ price: async () => PRICE, events },
+  });
   const claims = claimsOf(load.tenants, requests);
   const cpu = process.cpuUsage();
   const startedMs = performance.now();

@@ -37,7 +37,13 @@ function generate(channel: GrpcChannel, wish: GenerateRequest = request()): Prom
 
 /** What the ledger has of everyone, as soon as it has something. */
 async function posted(under: RouterUnderTest) {
-  const ledger = createLedger({ journal: under.store.journal, clock: systemClock, random: seededRandom(1), price: async () => undefined });
+  const ledger = createLedger({
+    journal: under.store.journal,
+    meters: under.store.meters,
+    clock: systemClock,
+    random: seededRandom(1),
+    price: async () => undefined,
+  });
   return (await ledger.usage({ by: [] }))[0];
 }
 

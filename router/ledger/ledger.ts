@@ -22,8 +22,8 @@ export interface LedgerEvents {
 
 export interface LedgerDeps {
   readonly journal: Journal;
-  /** Where money is held for requests until they are posted. Without: nowhere. */
-  readonly meters?: Pick<Meters, "release">;
+  /** Where money is held for requests until they are posted. */
+  readonly meters: Pick<Meters, "release">;
   readonly clock: Clock;
   readonly random: Random;
   readonly price: PriceLookup;
@@ -99,7 +99,7 @@ class BookLedger implements Ledger {
     if (posted.entries > 0) events?.entriesPosted(posted.entries);
     if (posted.late > 0) events?.lateClaims(posted.late);
     // Their charge is in the book already, so that no change to it can end what was held for them again.
-    if (posted.repeated.length > 0) await meters?.release(tenantId, posted.repeated);
+    if (posted.repeated.length > 0) await meters.release(tenantId, posted.repeated);
     return posted;
   }
 

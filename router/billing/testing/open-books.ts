@@ -62,7 +62,7 @@ export async function openBooks(): Promise<Books> {
   let now = NOON;
   const clock: Clock = { ...systemClock, now: () => now };
   const prices = priceLookup(view, store.records);
-  const ledger = createLedger({ journal: store.journal, clock, random: seededRandom(1), price: prices });
+  const ledger = createLedger({ journal: store.journal, meters: store.meters, clock, random: seededRandom(1), price: prices });
   const setNow = (at: Millis) => {
     now = at;
   };

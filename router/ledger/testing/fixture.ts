@@ -17,7 +17,7 @@ import type { Journal } from "#state";
 import type { PriceRecord } from "../../catalog/index.ts";
 import { type BookTotals, readLines, readTotals } from "../book-totals.ts";
 import type { Charge, Ledger } from "../contract.ts";
-import { createLedger, type LedgerEvents } from "../ledger.ts";
+import { createLedger, type LedgerDeps, type LedgerEvents } from "../ledger.ts";
 import { type Recount, recountBook } from "../recount.ts";
 
 /** 2026-11-23, noon. */
@@ -52,6 +52,9 @@ export interface LedgerUnderTest {
   readonly counts: { entries: number; late: number; conflicts: number };
 }
 
+/** Claims that nobody asked for before they came. */
+export const NOTHING_HELD: LedgerDeps["meters"] = { release: async () => undefined };
+
 /** A ledger as one router has it. */
 export function ledgerOver(journal: Journal, options: { readonly now?: () => Millis; readonly seed?: number } = {}): LedgerUnderTest {
   const counts = { entries: 0, late: 0, conflicts: 0 };
@@ -68,7 +71,8 @@ export function ledgerOver(journal: Journal, options: { readonly now?: () => Mil
   };
   const clock: Clock = { ...systemClock, now: options.now ?? (() => NOON) };
   const random = seededRandom(options.seed ?? 1);
-  return { ledger: createLedger({ journal, clock, random, price: async (version) => PRICES.get(version), events }), counts };
+  const price = async (version: number) => PRICES.get(version);
+  return { ledger: createLedger({ journal, meters: NOTHING_HELD, clock, random, price, events }), counts };
 }
 
 /** Posts as an outbox does: again, until it is done. */

@@ -148,7 +148,7 @@ export function describePosting(openStore: () => Promise<StateStore>): void {
       const price = async () => {
         throw new Fault("store_unreachable", "the store is away");
       };
-      const ledger = createLedger({ journal: store.journal, clock: systemClock, random: seededRandom(1), price });
+      const ledger = createLedger({ journal: store.journal, meters: store.meters, clock: systemClock, random: seededRandom(1), price });
       await expect(ledger.post([claimOf("r", {})])).rejects.toMatchObject({ reason: "store_unreachable", retry: { kind: "after" } });
     });
 
