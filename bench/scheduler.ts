@@ -1,30 +1,16 @@
-import {
-  asBaseDigest,
-  asDeltaDigest,
-  asNodeId,
-  asTenantId,
-  type BaseLoad,
-  type BaseTiming,
-  MIB,
-  type NodeView,
-  type Residency,
-  type Tier,
-} from "#kernel";
-import { ClusterIndex, DemandBook, HomeRing, NodePick, Placement } from "#scheduler";
+import type { NodeView, Snapshot } from "#kernel";
+import { ClusterPicks } from "#scheduler";
+import { BasePlacement } from "#scheduler/service";
 import { type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
+import { BASE, type ClusterSize, GeneratedCluster, RANK, TENANT } from "./scheduler-cluster.ts";
 import { quantile } from "./statistics.ts";
 
-interface Size {
-  readonly nodes: number;
-  readonly deltas: number;
-}
-
-const PICK_SIZES: readonly Size[] = [
+const PICK_SIZES: readonly ClusterSize[] = [
   { nodes: 10, deltas: 1_000 },
   { nodes: 100, deltas: 10_000 },
   { nodes: 1_000, deltas: 100_000 },
 ];
-const ROUND_SIZES: readonly Size[] = [
+const ROUND_SIZES: readonly ClusterSize[] = [
   { nodes: 100, deltas: 10_000 },
   { nodes: 1_000, deltas: 100_000 },
   { nodes: 10_000, deltas: 1_000_000 },
@@ -33,125 +19,102 @@ const PICKS = 50_000;
 const QUICK_PICKS = 5_000;
 /** The first picks compile the code. */
 const WARM_UP_PICKS = 5_000;
-const SLOTS = 64;
-const RAM_DELTAS = 128;
-const SIZE_BYTES = 32 * MIB;
-const RANK = 16;
-const MOVES_MAX = 1_000;
+/** Between two picks, as often as a router of a thousand requests a second hears of 20 snapshots. */
+const PICKS_PER_SNAPSHOT = 50;
+/** Of a thousand nodes that report every second, so many in 50 ms. */
+const REPORTS_PER_SNAPSHOT = 50;
+const ROUNDS = 4;
+const LIMITS = { movesMax: 1_000, loadsPerNodeMax: 8, idleMsMax: Number.POSITIVE_INFINITY };
+const NO_NODES: ReadonlySet<number> = new Set();
 
-/** What decisions cost: a pick per request, and a placement round per few seconds, as the cluster grows. */
+/** What decisions cost as the cluster grows: a pick per request, a report per node and second, a placement round per second. */
 export async function benchScheduler({ quick, progress }: BenchOptions): Promise<BenchReport> {
   const rows: BenchRow[] = [];
   const summary: Record<string, number> = {};
-  for (const size of PICK_SIZES) {
-    progress?.(`pick: ${size.nodes} nodes, ${size.deltas} deltas`);
-    const us = measurePicks(size, quick ? QUICK_PICKS : PICKS);
-    rows.push({
-      decision: "pick",
-      ...size,
-      "p50 µs": quantile(us, 0.5),
-      "p99 µs": quantile(us, 0.99),
-      "first s": "",
-      "next s": "",
-      MB: "",
-    });
-    summary["pick_us_p99"] = quantile(us, 0.99);
-  }
   for (const size of ROUND_SIZES) {
     progress?.(`round: ${size.nodes} nodes, ${size.deltas} deltas`);
     const { firstS, nextS, moves } = measureRounds(size);
     const megabytes = process.memoryUsage().rss / 1e6;
-    rows.push({
-      decision: `round, ${moves} moves`,
-      ...size,
-      "p50 µs": "",
-      "p99 µs": "",
-      "first s": firstS,
-      "next s": nextS,
-      MB: megabytes,
-    });
-    summary["round_s_10k_nodes_1m_deltas"] = firstS;
+    rows.push({ ...row(`round, ${moves} moves first`, size), "first s": firstS, "next s": nextS, MB: megabytes });
+    summary["round_s_10k_nodes_1m_deltas"] = Math.max(firstS, nextS);
     summary["round_mb_10k_nodes_1m_deltas"] = megabytes;
+  }
+  for (const size of PICK_SIZES) {
+    for (const isFull of [false, true]) {
+      progress?.(`pick: ${size.nodes} nodes${isFull ? ", all full" : ""}, ${size.deltas} deltas`);
+      const { pickUs, reportUs } = measurePicks(size, quick ? QUICK_PICKS : PICKS, isFull);
+      const [p50, p99] = [quantile(pickUs, 0.5), quantile(pickUs, 0.99)];
+      rows.push({ ...row(isFull ? "pick, all nodes full" : "pick", size), "p50 µs": p50, "p99 µs": p99 });
+      summary[isFull ? "pick_full_us_p99" : "pick_us_p99"] = p99;
+      if (isFull) continue;
+      rows.push({ ...row("report of a node", size), "p50 µs": quantile(reportUs, 0.5), "p99 µs": quantile(reportUs, 0.99) });
+      summary["report_us_p50"] = quantile(reportUs, 0.5);
+    }
   }
   return createReport("scheduler", rows, summary);
 }
 
-const BASE = asBaseDigest("b".repeat(64));
-const IDLE: BaseLoad = {
-  name: "bench",
-  ...{ architecture: "llama", vocabularySize: 256, parameterCount: 1_000, weightType: "float32", directory: "base" },
-  ...{ contextTokensMax: 2048, rankMax: 64, rowsRunning: 0, rowsMax: 32, queueDepth: 0, queueDepthMax: 256 },
-  ...{ slotsUsed: SLOTS, slotsMax: SLOTS, kvTokensUsed: 0, kvTokensMax: 65_536, tokensPerSecond: 0 },
-};
-const TIMING: BaseTiming = {
-  ...{ stepMs: 40, rowMs: 1, meanRowMs: 2000, promptTokenMs: 0.7, promptTokensWaiting: 0, starvedLoads: 0, slotsInUse: SLOTS / 5 },
-  ...{ slotLoadMs: 10, ramLoadMs: 40, diskLoadMs: 250, tokensPerSecondMax: 1000 },
-};
+const NO_FIGURES = { "p50 µs": "", "p99 µs": "", "first s": "", "next s": "", MB: "" };
 
-function measurePicks({ nodes, deltas }: Size, picks: number): readonly number[] {
-  const draw = generator();
-  const index = new ClusterIndex({ baseDigest: BASE });
-  const digests = Array.from({ length: deltas }, (_, delta) => asDeltaDigest(`delta-${delta}`));
-  for (const digest of digests) index.numberOf(digest, RANK);
-  for (let node = 0; node < nodes; node++) index.setNode(createNode(node, digests, draw));
-  const pick = new NodePick(index);
-  const us: number[] = [];
+function row(decision: string, size: ClusterSize): BenchRow {
+  return { decision, ...size, ...NO_FIGURES };
+}
+
+/** What a router does for each request, and with each snapshot it hears of; microseconds, of reports the mean of a snapshot's. */
+function measurePicks(size: ClusterSize, picks: number, isFull: boolean): { pickUs: readonly number[]; reportUs: readonly number[] } {
+  const cluster = new GeneratedCluster(size, isFull);
+  const views = Array.from({ length: size.nodes }, (_, number) => cluster.node(number));
+  const clusterPicks = new ClusterPicks();
+  let snapshot = snapshotOf(views, 1);
+  clusterPicks.follow(snapshot);
+  const common = { tenantId: TENANT, baseDigest: BASE, deltaRank: RANK, promptTokensEstimate: 100, maxTokens: 100 };
+  const excludedNodes: ReadonlySet<never> = new Set();
+  const [pickUs, reportUs]: number[][] = [[], []];
   for (let number = 0; number < picks + WARM_UP_PICKS; number++) {
-    const digest = digests[popular(deltas, draw())]!;
-    const startedMs = performance.now();
-    const delta = index.numberOf(digest, RANK);
-    const node = pick.pick({ delta, deltaHash: index.hashOf(delta), promptTokens: 100, patienceMs: 1000 });
-    const tookUs = 1000 * (performance.now() - startedMs);
-    if (node === undefined) throw new Error("bench scheduler: nobody was picked");
-    if (number >= WARM_UP_PICKS) us.push(tookUs);
+    if (number % PICKS_PER_SNAPSHOT === 0) {
+      const reporting = Math.min(REPORTS_PER_SNAPSHOT, size.nodes);
+      for (let report = 0; report < reporting; report++) {
+        const node = (number + report) % size.nodes;
+        views[node] = cluster.report(views[node]!, number);
+      }
+      snapshot = snapshotOf(views, number + 2);
+      const tookUs = timedUs(() => clusterPicks.follow(snapshot)).us / reporting;
+      if (number >= WARM_UP_PICKS) reportUs!.push(tookUs);
+    }
+    const ask = { ...common, deltaDigest: cluster.popular(), excludedNodes };
+    const { us, result } = timedUs(() => clusterPicks.pick(ask, () => true));
+    if ((result.kind === "none") !== isFull) throw new Error(`bench scheduler: ${result.kind} was picked`);
+    if (result.kind === "node") clusterPicks.answered(ask, result.node.id);
+    if (number >= WARM_UP_PICKS) pickUs!.push(us);
   }
-  return us;
+  return { pickUs: pickUs!, reportUs: reportUs! };
 }
 
-function createNode(node: number, digests: readonly ReturnType<typeof asDeltaDigest>[], draw: () => number): NodeView {
-  const residencies = Array.from({ length: SLOTS + RAM_DELTAS }, (_, place): [(typeof digests)[number], Residency] => {
-    const tier: Tier = place < SLOTS ? "slot" : "ram";
-    const references = draw() < 0.2 ? 1 : 0;
-    const what = { tier, state: "ready", tenantId: asTenantId("acme"), baseDigest: BASE, rank: RANK } as const;
-    return [digests[popular(digests.length, draw())]!, { ...what, sizeBytes: SIZE_BYTES, references, pinned: false }];
-  });
-  return {
-    id: asNodeId(`node-${node}`),
-    address: `node-${node}:7000`,
-    ...{ state: "ready", epoch: "1", reportedAt: 0 },
-    bases: new Map([[BASE, { ...IDLE, rowsRunning: Math.floor(draw() * 32), queueDepth: draw() < 0.2 ? 8 : 0, timing: TIMING }]]),
-    deltas: new Map(residencies),
+/** What the leader does every second for a base. The first round begins with nothing: ring, copies and balance of everything; of the others the slowest. */
+function measureRounds(size: ClusterSize): { firstS: number; nextS: number; moves: number } {
+  const cluster = new GeneratedCluster(size);
+  const placement = new BasePlacement(BASE, 0);
+  for (let node = 0; node < size.nodes; node++) placement.setNode(cluster.node(node));
+  const residency = cluster.residency("ram");
+  for (const [delta, digest] of cluster.digests.entries()) placement.observe(digest, residency, (1000 * size.nodes) / (delta + 1) + 1, 0);
+  const round = (now: number): number => {
+    const moves = placement.round(NO_NODES, now, LIMITS);
+    placement.loads(NO_NODES, now, LIMITS);
+    placement.copies();
+    placement.target(now, LIMITS);
+    return moves.length;
   };
+  const first = timedUs(() => round(1000));
+  const next = Array.from({ length: ROUNDS }, (_, number) => timedUs(() => round(2000 + 1000 * number)).us);
+  return { firstS: first.us / 1e6, nextS: Math.max(...next) / 1e6, moves: first.result };
 }
 
-/** The first round begins with nothing: ring, copies and balance of everything. The next has the same demand. */
-function measureRounds({ nodes, deltas }: Size): { firstS: number; nextS: number; moves: number } {
-  const draw = generator();
-  const demand = new DemandBook();
-  for (let delta = 0; delta < deltas; delta++) demand.observe(delta, 1e6 / (delta + 1) + 1, 0);
-  const deltaHash = Uint32Array.from({ length: deltas }, () => Math.floor(draw() * 2 ** 32));
-  const numbers = Array.from({ length: nodes }, (_, node) => node);
-  const hashes = numbers.map((node) => ({ node, hash: Math.floor(draw() * 2 ** 32) }));
-  const placement = new Placement();
-  const options = { nodeRate: 300_000 / nodes, copiesMax: nodes, movesMax: MOVES_MAX };
+function snapshotOf(views: readonly NodeView[], version: number): Snapshot {
+  return { version, nodes: new Map(views.map((view) => [view.id, view])) };
+}
+
+function timedUs<T>(work: () => T): { us: number; result: T } {
   const startedMs = performance.now();
-  const input = { ring: new HomeRing(hashes), nodes: numbers, deltaHash, demand, nowMs: 1 };
-  const moves = placement.round(input, options).length;
-  const firstMs = performance.now() - startedMs;
-  placement.round({ ...input, nowMs: 2 }, options);
-  return { firstS: firstMs / 1000, nextS: (performance.now() - startedMs - firstMs) / 1000, moves };
-}
-
-/** Zipf-like with exponent 1: evenly spread in logarithm. */
-function popular(count: number, drawn: number): number {
-  return Math.min(count - 1, Math.floor(count ** drawn) - 1 + Math.floor(drawn * 3));
-}
-
-/** Park and Miller's generator: the same on every machine. */
-function generator(): () => number {
-  let state = 1;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
+  const result = work();
+  return { us: 1000 * (performance.now() - startedMs), result };
 }

@@ -1,4 +1,4 @@
-import type { Comparison, Metric } from "#scheduler/sim";
+import type { Comparison, Interval, Metric, Waits } from "#scheduler/sim";
 
 /** What a table of policies shows, with its titles. */
 export const SIMULATION_COLUMNS: readonly (readonly [Metric, string])[] = [
@@ -16,18 +16,26 @@ export const SIMULATION_COLUMNS: readonly (readonly [Metric, string])[] = [
   ["churn", "churn"],
   ["imbalance", "imbalance"],
 ];
+/** What the slowest requests waited for, one after the other. */
+const WAITS_COLUMNS: readonly (readonly [keyof Waits, string])[] = [
+  ["slotMs", "slowest 2 %: slot ms"],
+  ["loadMs", "load ms"],
+  ["rowMs", "row ms"],
+  ["promptMs", "prompt ms"],
+];
+
 /** A row for each policy, each figure with its 95 % interval. */
 export function tableOf({ policies }: Comparison): Record<string, string | number>[] {
-  return policies.map(({ policy, figures, nodesAtSlo }) => ({
+  return policies.map(({ policy, figures, waits, nodesAtSlo }) => ({
     policy: policy.name,
-    ...Object.fromEntries(
-      SIMULATION_COLUMNS.map(([metric, title]) => {
-        const { mean, halfWidth } = figures[metric];
-        return [title, `${short(mean)} ±${short(halfWidth)}`];
-      }),
-    ),
-    ...(nodesAtSlo ? { "nodes at SLO": `${short(nodesAtSlo.mean)} ±${short(nodesAtSlo.halfWidth)}` } : {}),
+    ...Object.fromEntries(SIMULATION_COLUMNS.map(([metric, title]) => [title, shortInterval(figures[metric])])),
+    ...(waits && Object.fromEntries(WAITS_COLUMNS.map(([wait, title]) => [title, shortInterval(waits[wait])]))),
+    ...(nodesAtSlo && { "nodes at SLO": shortInterval(nodesAtSlo) }),
   }));
+}
+
+function shortInterval({ mean, halfWidth }: Interval): string {
+  return `${short(mean)} ±${short(halfWidth)}`;
 }
 
 export function short(value: number): string {

@@ -84,7 +84,7 @@ export async function openParts(
   const dispatcher = new Dispatcher({ clock, transport, snapshot, onDecision, onWaited, room }, options.queueLimits);
   const onSnapshot = (latest: Snapshot) => {
     transport.keepOnly(latest);
-    dispatcher.queue.wakeAll();
+    dispatcher.follow(latest);
   };
   const cluster = started.use(deps.cluster ?? startClusterView({ clock, onSnapshot }, options));
   started.use(startNodeHours({ clock, random, log, snapshot, journal: store.journal, leases: store.leases }, { holder: name }));

@@ -148,11 +148,41 @@ describe("a decision", () => {
     expect(chosen({ ...cluster(...nodes), plan })).toEqual([elsewhere, "copy"]);
   });
 
+  it("finds the one node of hundreds that has room, and hears at once that it has none any more, or has some again", () => {
+    const assumed = new Map<string, number>();
+    const full = { rowsRunning: 16, queueDepth: 32 };
+    const nodes = Array.from({ length: 300 }, (_, index) => node(`node-${index}`, { load: index === 123 ? {} : full }));
+    const picks = new ClusterPicks({ assumedRows: (_, { id }) => assumed.get(id) ?? 0 });
+    picks.follow(cluster(...nodes));
+    const pick = (more: Partial<Ask> = {}) => {
+      const decision = picks.pick(ask(more), (_, rows) => rows < 16);
+      return decision.kind === "node" ? decision.node.id : decision.why;
+    };
+    const assume = (id: string, rows: number) => {
+      assumed.set(id, rows);
+      picks.rowsChanged(base, asNodeId(id));
+    };
+    expect([pick(), pick({ deltaDigest: undefined })]).toEqual(["node-123", "node-123"]);
+    expect(pick({ excludedNodes: new Set([asNodeId("node-123")]) })).toBe("queue");
+    assume("node-123", 16);
+    expect(pick()).toBe("full");
+    assume("node-200", -40);
+    expect(pick()).toBe("node-200");
+    picks.follow(cluster(...nodes.with(200, node("node-200", { state: "draining" }))));
+    expect(pick()).toBe("full");
+  });
+
   it("names who else has the delta when the node must fetch it", () => {
     const busy = { rowsRunning: 16, queueDepth: 32 };
     const decision = decide(ask(), cluster(node("full", { residency: { tier: "slot" }, load: busy }), node("idle")));
     expect(decision).toMatchObject({ node: { id: "idle" }, deltaSources: ["full:7000"] });
     expect(decide(ask(), cluster(node("a", { residency: { tier: "disk" } })))).toMatchObject({ deltaSources: [] });
+  });
+
+  it("names nobody who has just failed: from there it would wait for an answer that never comes", () => {
+    const snapshot = cluster(node("lost", { residency: { tier: "slot" } }), node("idle"));
+    const excludedNodes = new Set([asNodeId("lost")]);
+    expect(decide(ask({ excludedNodes }), snapshot)).toMatchObject({ node: { id: "idle" }, deltaSources: [] });
   });
 
   it("says of no node what the nearest one lacked", () => {

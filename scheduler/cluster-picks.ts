@@ -3,7 +3,10 @@ import { BasePicks } from "./base-picks.ts";
 import type { Ask, Decision, HasRoom } from "./contract.ts";
 
 export interface ClusterPicksOptions {
-  /** What the caller knows of a base's rows on a node that its report does not show: sent since, or ended. Default: nothing. */
+  /**
+   * What the caller knows of a base's rows on a node that its report does not show: sent since, or ended. Asked with each report and after
+   * {@link ClusterPicks.rowsChanged}. Default: nothing.
+   */
   readonly assumedRows?: (baseDigest: BaseDigest, node: NodeView) => number;
 }
 
@@ -41,6 +44,11 @@ export class ClusterPicks {
     const index = this.#bases.get(baseDigest)?.index;
     const number = index?.nodeNumber(nodeId);
     if (index && number !== undefined) index.assume(number, -promptTokensEstimate);
+  }
+
+  /** What is assumed of a base's rows on a node is not what it was. */
+  rowsChanged(baseDigest: BaseDigest, nodeId: NodeId): void {
+    this.#bases.get(baseDigest)?.rowsChanged(nodeId);
   }
 
   #picksFor(baseDigest: BaseDigest): BasePicks {

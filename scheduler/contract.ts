@@ -41,5 +41,8 @@ export type Decision =
       readonly roomElsewhere: boolean;
     };
 
-/** Whether a node gets one more by the caller's own rule. `rows`: its rows ahead, with what the caller assumes. */
-export type HasRoom = (load: BaseLoad, rows: number) => boolean;
+/**
+ * Whether a node gets one more by the caller's own rule. `rows`: its rows ahead, with what the caller assumes; a node that has no room with so many
+ * has none with more.
+ */
+export type HasRoom = (limits: Pick<BaseLoad, "rowsMax" | "queueDepthMax">, rows: number) => boolean;

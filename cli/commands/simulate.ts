@@ -23,6 +23,7 @@ interface SimulateFlags {
   readonly model?: string;
   readonly faults?: boolean;
   readonly sizeForSlo?: number;
+  readonly waits?: boolean;
   readonly plots?: string;
   readonly jobs: number;
   readonly suite?: string;
@@ -51,6 +52,7 @@ export function addSimulateCommand(program: Command): void {
     .option("--model <name>", "how fast nodes are: cpu-124m, cpu-32m or gpu-7b (default: cpu-124m)")
     .option("--faults", "a node fails, one is slow, the object store is slow")
     .option("--size-for-slo <share>", "also find the nodes each policy needs for this share of requests in time", positive)
+    .option("--waits", "also tell what the slowest requests waited for: slot, load, row, prompt")
     .option("--plots <dir>", "write an SVG for each metric")
     .option("--jobs <n>", "processes that simulate", wholePositive, 1)
     .option(
@@ -75,6 +77,7 @@ export function addSimulateCommand(program: Command): void {
         ...(flags.model === undefined ? {} : { model: flags.model }),
         faults: flags.faults ?? false,
         sizeForSlo: flags.sizeForSlo,
+        waits: flags.waits,
       };
       const seeds: SeedComparison[] = [];
       const tasks = Array.from({ length: options.seeds }, (_, index) => ({ options, seed: index + 1 }));

@@ -74,6 +74,12 @@ export class Dispatcher {
     );
   }
 
+  /** The cluster has changed: whoever waits is tried again. What changed is looked at now, and not by the next request. */
+  follow(snapshot: Snapshot): void {
+    this.#picks.follow(snapshot);
+    this.queue.wakeAll();
+  }
+
   /** The way to a node. @throws Fault node_lost when there is none any more */
   clientOf(node: NodeView): NodeClient {
     return this.#deps.transport.to(node);
@@ -166,6 +172,7 @@ export class Dispatcher {
     if (rows === 0) return { node, deltaSources, answered, [Symbol.dispose]: () => undefined };
     const assumed = this.#assumedFor(baseDigest);
     assumed.placed(node, rows);
+    this.#picks.rowsChanged(baseDigest, node.id);
     let ended = false;
     return {
       node,
@@ -176,6 +183,7 @@ export class Dispatcher {
         if (ended) return;
         ended = true;
         assumed.ended(node, rows, this.#deps.snapshot());
+        this.#picks.rowsChanged(baseDigest, node.id);
         this.queue.wake(baseDigest);
       },
     };

@@ -80,6 +80,26 @@ describe("a cluster by number", () => {
     expect(choose(index, 1)).toBeUndefined();
   });
 
+  it("sends to the same node, whether a glance tells who need not be looked at closer or everybody is", () => {
+    const anyLoad = fc.record({ rowsRunning: fc.integer({ min: 0, max: 8 }), queueDepth: fc.integer({ min: 0, max: 4 }) });
+    const anyHolding = fc.option(fc.tuple(fc.constantFrom<Tier>("slot", "ram", "disk"), fc.integer({ min: 0, max: 1 })));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(anyLoad, anyHolding), { minLength: 1, maxLength: 30 }), (nodes) => {
+        const index = createIndex();
+        for (const [name, [load, holding]] of nodes.entries()) {
+          index.setNode(node(name, new Map(holding ? [[digest(1), residency(...holding)]] : []), "ready", load));
+        }
+        const { ring } = index;
+        const alive = (number: number) => index.alive(number);
+        const [holders, targets] = [(delta: number) => index.holders(delta), () => []];
+        const closely = { ring, alive, holders, targets, outlook: (number: number, delta: number) => index.outlook(number, delta) };
+        const delta = index.numberOf(digest(1));
+        const ask = { delta, deltaHash: index.hashOf(delta), promptTokens: 10, patienceMs: 100 };
+        expect(new NodePick(index).pick(ask)).toBe(new NodePick(closely).pick(ask));
+      }),
+    );
+  });
+
   it("knows the holders of every delta after any reports, as a look at all nodes would", () => {
     const anyResidencies = fc.uniqueArray(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom<Tier>("slot", "ram", "disk")), {
       selector: ([delta]) => delta,

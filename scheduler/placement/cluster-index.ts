@@ -1,6 +1,7 @@
 import {
   assert,
   type BaseDigest,
+  type BaseLoad,
   type BaseTiming,
   type DeltaDigest,
   type NodeId,
@@ -12,23 +13,34 @@ import { demandWeight } from "../demand/index.ts";
 import { rowsAhead } from "../load.ts";
 import { hashText } from "../rendezvous.ts";
 import { usableTier } from "../residency.ts";
-import { createOutlook, type NodeOutlook } from "./estimate.ts";
+import { createOutlook, type NodeOutlook, type WritableOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";
 import type { PickView } from "./node-pick.ts";
 import { completeTiming, loadMs } from "./node-timing.ts";
+import { RoomIndex } from "./room-index.ts";
 
 export interface ClusterIndexOptions {
   readonly baseDigest: BaseDigest;
   /** Where the last round wants a delta, by number. Default: nowhere but home. */
   readonly targets?: (delta: number) => readonly number[];
-  /** What the caller knows of a node's rows that its report does not show: sent since, or ended. Default: nothing. */
+  /**
+   * What the caller knows of a node's rows that its report does not show: sent since, or ended. Asked with each report, and when the caller says
+   * that it has changed. Default: nothing.
+   */
   readonly assumedRows?: (node: NodeView) => number;
 }
 
 interface IndexedNode {
   readonly view: NodeView;
   readonly number: number;
+  /** Undefined when it does not have the base. */
+  readonly load: BaseLoad | undefined;
+  /** Ready, and has the base. */
+  readonly alive: boolean;
   readonly timing: BaseTiming;
+  /** Numbers of the deltas that it has in slots, or loads into them. */
+  readonly held: readonly number[];
+  assumedRows: number;
   /** Sent since its report. */
   assumedPromptTokens: Tokens;
 }
@@ -51,7 +63,16 @@ export class ClusterIndex implements PickView {
   readonly #holders: (number[] | undefined)[] = [];
   readonly #nodes: (IndexedNode | undefined)[] = [];
   readonly #nodeNumbers = new Map<NodeId, number>();
-  #ring: HomeRing | undefined;
+  /** Those that take requests for the base. */
+  readonly rooms = new RoomIndex();
+  #servingCount = 0;
+  #ring = new HomeRing([]);
+  /** What the ring does not show yet. */
+  readonly #come = new Set<number>();
+  readonly #gone = new Set<number>();
+  /** By delta: the pass that last saw it held, negative when it saw it held still. */
+  readonly #seen: number[] = [];
+  #pass = 0;
   readonly #outlook = createOutlook();
 
   constructor({ baseDigest, targets = () => NOWHERE, assumedRows = () => 0 }: ClusterIndexOptions) {
@@ -60,12 +81,25 @@ export class ClusterIndex implements PickView {
     this.#assumedRows = assumedRows;
   }
 
-  /** Of the nodes that take requests for the base. */
+  /** Of the nodes that take requests for the base. The same until one comes or goes. */
   get ring(): HomeRing {
-    this.#ring ??= new HomeRing(
-      this.#nodes.flatMap((node) => (node && this.alive(node.number) ? [{ node: node.number, hash: hashText(node.view.id) }] : [])),
-    );
+    if (this.#come.size + this.#gone.size > 0) {
+      const come = Array.from(this.#come, (node) => ({ node, hash: hashText(this.nodeAt(node).id) }));
+      this.#ring = this.#ring.changed(come, this.#gone);
+      this.#come.clear();
+      this.#gone.clear();
+    }
     return this.#ring;
+  }
+
+  /** Nodes that are there, in whatever state. */
+  get memberCount(): number {
+    return this.#nodeNumbers.size;
+  }
+
+  /** Those of them that have the base. */
+  get servingCount(): number {
+    return this.#servingCount;
   }
 
   /** One above the largest number of a delta, and of a node. */
@@ -89,6 +123,7 @@ export class ClusterIndex implements PickView {
     this.#digests.push(digest);
     this.#hashes.push(hashText(digest));
     this.#ranks.push(rank);
+    this.#seen.push(0);
     this.#holders.push(undefined);
     return number;
   }
@@ -111,37 +146,49 @@ export class ClusterIndex implements PickView {
     return node.view;
   }
 
-  *nodes(): Generator<NodeView> {
-    for (const node of this.#nodes) if (node) yield node.view;
-  }
-
   /** Undefined for one that is not there. */
   nodeNumber(id: NodeId): number | undefined {
     return this.#nodeNumbers.get(id);
   }
 
-  /** Takes a node's newest view; what was assumed of it is void. */
+  /** Takes a node's newest view; what was assumed of its prompts is void. */
   setNode(view: NodeView): void {
     const number = this.#nodeNumbers.get(view.id) ?? this.#nodes.length;
-    const before = this.#nodes[number]?.view;
-    const wasAlive = this.alive(number);
+    const before = this.#nodes[number];
     this.#nodeNumbers.set(view.id, number);
-    const timing = view.bases.get(this.baseDigest)?.timing;
-    this.#nodes[number] = {
-      ...{ view, number, assumedPromptTokens: 0 },
-      timing: completeTiming(timing, timing ? timing.slotsInUse : slotsInUse(view, this.baseDigest)),
+    const load = view.bases.get(this.baseDigest);
+    const held = before?.view.deltas === view.deltas ? before.held : this.#hold(number, before?.held ?? NOWHERE, view.deltas);
+    const slotsInUse = load?.timing?.slotsInUse ?? this.#slotsInUse(view);
+    const node = {
+      ...{ view, number, load, held, alive: view.state === "ready" && load !== undefined },
+      ...{ timing: completeTiming(load?.timing, slotsInUse), assumedRows: 0, assumedPromptTokens: 0 },
     };
-    if (this.alive(number) !== wasAlive) this.#ring = undefined;
-    if (before?.deltas !== view.deltas) this.#hold(number, before, view);
+    this.#nodes[number] = node;
+    this.#servingCount += Number(load !== undefined) - Number(before?.load !== undefined);
+    this.#setAlive(number, before?.alive ?? false, node.alive);
+    this.refreshRows(view.id);
   }
 
   removeNode(id: NodeId): void {
     const number = this.#nodeNumbers.get(id);
     if (number === undefined) return;
-    this.#hold(number, this.#nodes[number]!.view, undefined);
+    const { alive, held, load } = this.#nodes[number]!;
+    this.#hold(number, held, new Map());
+    this.#setAlive(number, alive, false);
+    this.rooms.delete(number);
+    this.#servingCount -= Number(load !== undefined);
     this.#nodes[number] = undefined; // Its number is not used again: placements may still name it.
     this.#nodeNumbers.delete(id);
-    this.#ring = undefined;
+  }
+
+  /** Asks anew what is assumed of a node's rows. */
+  refreshRows(id: NodeId): void {
+    const number = this.#nodeNumbers.get(id);
+    const node = number === undefined ? undefined : this.#nodes[number];
+    if (!node) return;
+    if (node.load) node.assumedRows = this.#assumedRows(node.view);
+    if (node.load && node.alive) this.rooms.set(node.number, node.load, this.rowsAhead(node.number));
+    else this.rooms.delete(node.number);
   }
 
   /** A request is on its way to a node: its prompt counts until the node's next report, or until it is taken off again with a minus. */
@@ -151,8 +198,18 @@ export class ClusterIndex implements PickView {
   }
 
   alive(node: number): boolean {
-    const view = this.#nodes[node]?.view;
-    return view?.state === "ready" && view.bases.has(this.baseDigest);
+    return this.#nodes[node]?.alive ?? false;
+  }
+
+  /** Of a node that has the base: what it may have. */
+  loadOf(node: number): BaseLoad {
+    return this.#nodes[node]!.load!;
+  }
+
+  /** Likewise: reported and assumed. */
+  rowsAhead(node: number): number {
+    const { load, assumedRows } = this.#nodes[node]!;
+    return Math.max(0, rowsAhead(load!) + assumedRows);
   }
 
   holders(delta: number): readonly number[] {
@@ -171,12 +228,30 @@ export class ClusterIndex implements PickView {
     return this.#nodes[number]!.timing;
   }
 
-  /** One object, written anew at each call: read it before the next. */
+  /** As if the delta were in a slot that rows use already: no look at what the node holds. One object, written anew at each call: read it before the next. */
+  glance(number: number, delta: number): NodeOutlook {
+    return this.#glance(number, delta);
+  }
+
+  /** Likewise one object, the same. */
   outlook(number: number, delta: number): NodeOutlook {
-    const { view, timing, assumedPromptTokens } = this.#nodes[number]!;
-    const load = view.bases.get(this.baseDigest)!;
+    const outlook = this.#glance(number, delta);
+    if (delta === PLAIN_BASE) return outlook;
+    const { load, timing } = this.#nodes[number]!;
+    const { slotsMax } = load!;
+    const residency = this.residency(number, delta);
+    const tier = usableTier(residency);
+    outlook.loadMs = loadMs(timing, tier);
+    outlook.loadCostMs = outlook.loadMs;
+    outlook.addedSlots = (residency?.references ?? 0) === 0 && slotsMax > 0 ? 1 / slotsMax : 0;
+    outlook.hasRoom = tier === "slot" || timing.slotsInUse < slotsMax;
+    return outlook;
+  }
+
+  #glance(number: number, delta: number): WritableOutlook {
+    const { load: ownLoad, timing, assumedRows, assumedPromptTokens } = this.#nodes[number]!;
+    const load = ownLoad!;
     const outlook = this.#outlook;
-    const assumedRows = this.#assumedRows(view);
     outlook.rowsAhead = Math.max(0, rowsAhead(load) + assumedRows);
     outlook.rowsMax = Math.max(1, load.rowsMax);
     outlook.promptTokensAhead = Math.max(0, timing.promptTokensWaiting + assumedPromptTokens);
@@ -184,40 +259,51 @@ export class ClusterIndex implements PickView {
     outlook.promptTokenMs = timing.promptTokenMs;
     outlook.stepMs = Math.max(0, timing.stepMs + assumedRows * timing.rowMs);
     outlook.starvedLoads = timing.starvedLoads;
-    const residency = this.residency(number, delta);
-    const isPlain = delta === PLAIN_BASE;
-    const tier = isPlain ? "slot" : usableTier(residency);
-    const takesSlot = !isPlain && (residency?.references ?? 0) === 0 && load.slotsMax > 0;
-    outlook.addedStepMs = timing.rowMs * (isPlain ? 1 : demandWeight(1, this.#ranks[delta]!));
-    outlook.loadMs = loadMs(timing, tier);
-    outlook.loadCostMs = outlook.loadMs;
+    outlook.addedStepMs = timing.rowMs * (delta === PLAIN_BASE ? 1 : demandWeight(1, this.#ranks[delta]!));
     outlook.slotsInUse = load.slotsMax > 0 ? timing.slotsInUse / load.slotsMax : 0;
-    outlook.addedSlots = takesSlot ? 1 / load.slotsMax : 0;
-    outlook.hasRoom = tier === "slot" || timing.slotsInUse < load.slotsMax;
+    [outlook.loadMs, outlook.loadCostMs, outlook.addedSlots, outlook.hasRoom] = [0, 0, 0, true];
     return outlook;
   }
 
-  #hold(number: number, before: NodeView | undefined, after: NodeView | undefined): void {
-    for (const [digest, residency] of before?.deltas ?? []) {
-      if (residency.tier !== "slot" || after?.deltas.get(digest)?.tier === "slot") continue;
-      const holders = this.#holders[this.#numbers.get(digest)!]!;
+  #setAlive(number: number, was: boolean, is: boolean): void {
+    if (was === is) return;
+    const [to, from] = is ? [this.#come, this.#gone] : [this.#gone, this.#come];
+    if (!from.delete(number)) to.add(number);
+  }
+
+  /** Brings the holders up to what a node has in slots now; gives that. */
+  #hold(number: number, before: readonly number[], after: NodeView["deltas"]): readonly number[] {
+    const seen = this.#seen;
+    const pass = ++this.#pass;
+    for (const delta of before) seen[delta] = pass;
+    const held: number[] = [];
+    for (const [digest, { tier, rank, baseDigest }] of after) {
+      if (tier !== "slot" || baseDigest !== this.baseDigest) continue;
+      const delta = this.numberOf(digest, rank);
+      held.push(delta);
+      if (seen[delta] === pass) seen[delta] = -pass;
+      else this.#addHolder(delta, number);
+    }
+    for (const delta of before) {
+      if (seen[delta] !== pass) continue;
+      const holders = this.#holders[delta]!;
       holders.splice(holders.indexOf(number), 1);
     }
-    for (const [digest, residency] of after?.deltas ?? []) {
-      if (residency.tier !== "slot" || before?.deltas.get(digest)?.tier === "slot") continue;
-      const delta = this.numberOf(digest, residency.rank);
-      const holders = this.#holders[delta];
-      if (holders) holders.push(number);
-      else this.#holders[delta] = [number];
-    }
+    return held;
   }
-}
 
-function slotsInUse(view: NodeView, baseDigest: BaseDigest): number {
-  let count = 0;
-  for (const { tier, references, baseDigest: base } of view.deltas.values())
-    if (tier === "slot" && references > 0 && base === baseDigest) count++;
-  return count;
+  #addHolder(delta: number, number: number): void {
+    const holders = this.#holders[delta];
+    if (holders) holders.push(number);
+    else this.#holders[delta] = [number];
+  }
+
+  #slotsInUse({ deltas }: NodeView): number {
+    let count = 0;
+    for (const { tier, references, baseDigest } of deltas.values())
+      if (tier === "slot" && references > 0 && baseDigest === this.baseDigest) count++;
+    return count;
+  }
 }
 
 const NOWHERE: readonly number[] = [];

@@ -25,8 +25,10 @@ export interface NodeOutlook {
   readonly starvedLoads: number;
 }
 
+export type WritableOutlook = { -readonly [Field in keyof NodeOutlook]: NodeOutlook[Field] };
+
 /** An idle node's, to be written into: a pick asks for a dozen, and reads each before the next. */
-export function createOutlook(): { -readonly [Field in keyof NodeOutlook]: NodeOutlook[Field] } {
+export function createOutlook(): WritableOutlook {
   return {
     ...{ rowsAhead: 0, rowsMax: 1, meanRowMs: 0, promptTokensAhead: 0, promptTokenMs: 0, stepMs: 0, addedStepMs: 0 },
     ...{ loadMs: 0, loadCostMs: 0, hasRoom: true, slotsInUse: 0, addedSlots: 0, starvedLoads: 0 },

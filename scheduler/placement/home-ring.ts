@@ -6,18 +6,21 @@ const POINTS_PER_NODE = 64;
 /** A point is hash · 2^20 + node, exact in a double: one sort orders both. */
 const NODES_MAX = 2 ** 20;
 
+/** A node by number, with a hash of its name. */
+export interface RingNode {
+  readonly node: number;
+  readonly hash: number;
+}
+
 /**
  * The order of homes of every delta, without looking at every node: consistent hashing (Karger et al. 1997). The nodes met first from the delta's place
  * on are its home, where that spills to, and so on. A node that comes or goes moves only what it takes or leaves. Rendezvous
- * hashing is a little fairer, but looks at all nodes: too slow for a million deltas on ten thousand.
+ * hashing is a little fairer, but looks at all nodes: too slow for a million deltas on ten thousand. Never changes.
  */
 export class HomeRing {
-  readonly #points: Float64Array;
-  readonly nodeCount: number;
+  #points: Float64Array;
 
-  /** `nodes` by number, each with a hash of its name. */
-  constructor(nodes: readonly { readonly node: number; readonly hash: number }[]) {
-    this.nodeCount = nodes.length;
+  constructor(nodes: readonly RingNode[]) {
     this.#points = new Float64Array(nodes.length * POINTS_PER_NODE);
     let at = 0;
     for (const { node, hash } of nodes) {
@@ -27,6 +30,26 @@ export class HomeRing {
       }
     }
     this.#points.sort();
+  }
+
+  get nodeCount(): number {
+    return this.#points.length / POINTS_PER_NODE;
+  }
+
+  /** The ring with some nodes more and some less: merges, for to sort all points of a large one anew takes ten times as long. */
+  changed(come: readonly RingNode[], gone: ReadonlySet<number>): HomeRing {
+    const ring = new HomeRing(come);
+    const [before, added] = [this.#points, ring.#points];
+    const merged = new Float64Array(before.length + added.length);
+    let [next, count] = [0, 0];
+    for (const point of before) {
+      if (gone.size > 0 && gone.has(point % NODES_MAX)) continue;
+      while (next < added.length && added[next]! < point) merged[count++] = added[next++]!;
+      merged[count++] = point;
+    }
+    merged.set(added.subarray(next), count);
+    ring.#points = merged.subarray(0, count + added.length - next);
+    return ring;
   }
 
   /** The first `count` distinct nodes for a delta, in its order, into `into` from 0 on; tells how many there are. */

@@ -12,6 +12,8 @@ export interface PickView {
   /** Where the last round wants it; empty for its home on the ring. */
   targets(delta: number): readonly number[];
   outlook(node: number, delta: number): NodeOutlook;
+  /** The same at best, as if the delta were in a slot that rows use: where that is cheaper to tell, most candidates are not looked at any closer. */
+  glance?(node: number, delta: number): NodeOutlook;
 }
 
 /** What any node could be asked. */
@@ -75,11 +77,10 @@ export class NodePick {
     return this.#best;
   }
 
-  /** Likewise among all nodes below `count`, from another one on at every pick, until a dozen were alive: for when the usual places are not. */
-  pickAmong(count: number, ask: AnyAsk): number | undefined {
+  /** The one with the least cost of these. */
+  pickOf(nodes: readonly number[], ask: AnyAsk): number | undefined {
     this.#begin();
-    const first = mixHash(++this.#turn);
-    for (let step = 0, found = 0; step < count && found < HOLDERS_MAX; step++) if (this.#consider((first + step) % count, ask)) found++;
+    for (const node of nodes) this.#consider(node, ask);
     return this.#best;
   }
 
@@ -97,16 +98,16 @@ export class NodePick {
     this.#turn = (this.#turn + HOLDERS_MAX) % nodes.length;
   }
 
-  /** Whether it is alive at all. */
-  #consider(node: number, ask: AnyAsk): boolean {
-    if (!this.#view.alive(node)) return false;
+  #consider(node: number, ask: AnyAsk): void {
+    if (!this.#view.alive(node)) return;
+    const glance = this.#view.glance?.(node, ask.delta);
+    if (glance && firstTokenMs(glance, ask.promptTokens) + costToOthersMs(glance) >= this.#bestCost) return;
     const outlook = this.#view.outlook(node, ask.delta);
     const ownMs = firstTokenMs(outlook, ask.promptTokens);
     const cost = ownMs + costToOthersMs(outlook);
-    if (cost >= this.#bestCost) return true;
+    if (cost >= this.#bestCost) return;
     this.#best = node;
     this.#bestCost = cost;
     this.#bestFirstTokenMs = ownMs;
-    return true;
   }
 }

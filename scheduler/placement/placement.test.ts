@@ -32,6 +32,18 @@ describe("the ring of homes", () => {
     );
   });
 
+  it("is the same, whether nodes came and went or it was made of those that are left", () => {
+    fc.assert(
+      fc.property(anyNodes, anyNodes, fc.array(fc.nat()), anyHash, (before, after, kept, hash) => {
+        const come = after.filter((node) => !before.includes(node));
+        const gone = new Set(before.filter((_, index) => !kept.includes(index)));
+        const left = [...before.filter((node) => !gone.has(node)), ...come];
+        const nodes = come.map((node) => ({ node, hash: mixHash(node + 1) }));
+        expect(order(ringOf(before).changed(nodes, gone), hash, left.length)).toEqual(order(ringOf(left), hash, left.length));
+      }),
+    );
+  });
+
   it("gives each node about its share", () => {
     const ring = ringOf(numbers(16));
     const counts = new Array(16).fill(0);

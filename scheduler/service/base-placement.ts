@@ -5,8 +5,6 @@ import {
   type DrainCopy,
   demandWeight,
   drainPlan,
-  HomeRing,
-  hashText,
   type Move,
   nodeTarget,
   Placement,
@@ -71,7 +69,7 @@ export class BasePlacement {
   round(leaving: ReadonlySet<number>, now: Millis, { movesMax }: PlacementLimits): readonly Move[] {
     const nodes = this.#nodesWithout(leaving);
     if (nodes.length === 0) return [];
-    const ring = leaving.size === 0 ? this.index.ring : this.#ringOf(nodes);
+    const ring = leaving.size === 0 ? this.index.ring : this.index.ring.changed([], leaving);
     this.#keepHashes();
     return this.#placement.round(
       { ring, nodes, deltaHash: this.#hashes, demand: this.demand, nowMs: now, pinned: this.#pinned() },
@@ -106,7 +104,7 @@ export class BasePlacement {
       resident,
       (delta) => this.index.hashOf(delta),
       (delta) => others.some((other) => isHot(other, delta)),
-      { ring: this.#ringOf(others), demand: this.demand, nowMs: now, copiesMax: HANDOVERS_MAX },
+      { ring: this.index.ring.changed([], new Set([node])), demand: this.demand, nowMs: now, copiesMax: HANDOVERS_MAX },
     );
   }
 
@@ -176,10 +174,6 @@ export class BasePlacement {
     const nodes: number[] = [];
     for (let node = 0; node < this.index.nodeCount; node++) if (this.index.alive(node) && !leaving.has(node)) nodes.push(node);
     return nodes;
-  }
-
-  #ringOf(nodes: readonly number[]): HomeRing {
-    return new HomeRing(nodes.map((node) => ({ node, hash: hashText(this.index.nodeAt(node).id) })));
   }
 
   #places(delta: number): readonly number[] {

@@ -8,6 +8,7 @@ import type { Policy } from "./policy.ts";
 import { figuresOf, type SimFigures } from "./sim-figures.ts";
 import { simulate } from "./simulator.ts";
 import { nodesForSlo } from "./sizing.ts";
+import { type Waits, waitsOf } from "./waits.ts";
 import { ARRIVALS, type ArrivalsName } from "./workloads/arrivals.ts";
 import type { TraceRequest } from "./workloads/trace-file.ts";
 import { createTraceWorkload, createWorkload } from "./workloads/workload.ts";
@@ -26,6 +27,8 @@ export interface ComparisonOptions {
   readonly faults: boolean;
   /** Also find how many nodes each policy needs for this share of requests within the promise; takes several runs more. */
   readonly sizeForSlo?: number | undefined;
+  /** Also tell what the slowest requests waited for. */
+  readonly waits?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: ((line: string) => void) | undefined;
 }
@@ -48,6 +51,8 @@ export type Metric = keyof SimFigures;
 export interface SeedRun {
   readonly policy: string;
   readonly figures: SimFigures;
+  /** With `waits` only. */
+  readonly waits?: Waits;
   /** With `sizeForSlo` only. */
   readonly nodesAtSlo?: number;
   readonly eventHash: string;
@@ -67,6 +72,8 @@ export interface SeedComparison {
 export interface ComparedPolicy {
   readonly policy: Policy;
   readonly figures: Readonly<Record<Metric, Interval>>;
+  /** With `waits` only. */
+  readonly waits: Readonly<Record<keyof Waits, Interval>> | undefined;
   /** With `sizeForSlo` only. */
   readonly nodesAtSlo: Interval | undefined;
   /** Of the first seed: the same on every run. */
@@ -104,7 +111,8 @@ export function compareOnSeed(options: ComparisonOptions, seed: number, spentMs:
     const startedMs = spentMs();
     const run = simulate(workload, policy, { model, nodeCount, oversubscription, faults }, seededRandom(seed));
     tookMs += spentMs() - startedMs;
-    const result = { policy: policy.name, figures: figuresOf(run, model.sloMs), eventHash: run.eventHash };
+    const waits = options.waits ? { waits: waitsOf(run) } : {};
+    const result = { policy: policy.name, figures: figuresOf(run, model.sloMs), ...waits, eventHash: run.eventHash };
     if (sizeForSlo === undefined) return result;
     return { ...result, nodesAtSlo: nodesForSlo(workload, policy, { model, nodeCount, oversubscription }, sizeForSlo, seed) };
   });
@@ -116,10 +124,12 @@ export function joinSeeds(seeds: readonly SeedComparison[]): Comparison {
   const sum = (value: (seed: SeedComparison) => number) => seeds.reduce((total, seed) => total + value(seed), 0);
   const policies = seeds[0]!.runs.map(({ policy, eventHash }, index): ComparedPolicy => {
     const runs = seeds.map((seed) => seed.runs[index]!);
+    const waits = runs.flatMap((run) => run.waits ?? []);
     const nodes = runs.flatMap(({ nodesAtSlo }) => (nodesAtSlo === undefined ? [] : [nodesAtSlo]));
     return {
       ...{ policy: policyOf(policy), eventHash },
       figures: intervals(runs.map(({ figures }) => figures)),
+      waits: waits.length > 0 ? intervals(waits) : undefined,
       nodesAtSlo: nodes.length > 0 ? confidence(nodes) : undefined,
     };
   });
@@ -146,9 +156,9 @@ function workloadOf(options: ComparisonOptions, model: NodeModel, seed: number):
   return createWorkload(options.workload, { ...options, model }, random);
 }
 
-function intervals(figures: readonly SimFigures[]): Record<Metric, Interval> {
-  const metrics = Object.keys(figures[0]!) as Metric[];
-  return Object.fromEntries(metrics.map((metric) => [metric, confidence(figures.map((one) => one[metric]))])) as Record<Metric, Interval>;
+function intervals<K extends string>(runs: readonly Readonly<Record<K, number>>[]): Record<K, Interval> {
+  const keys = Object.keys(runs[0]!) as K[];
+  return Object.fromEntries(keys.map((key) => [key, confidence(runs.map((run) => run[key]))])) as Record<K, Interval>;
 }
 
 function chosen<T>(choices: Readonly<Record<string, T>>, name: string, field: string): T {

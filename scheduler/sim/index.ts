@@ -23,6 +23,7 @@ export { type SimOptions, type SimRun, simulate } from "./simulator.ts";
 export { type StripPoint, type StripRow, stripPlot } from "./strip-plot.ts";
 export { type SuiteVerdict, verdictOf } from "./suite-verdict.ts";
 export { type PictureSize, svgPicture, svgText } from "./svg.ts";
+export type { Waits } from "./waits.ts";
 export { ARRIVALS, type ArrivalsName } from "./workloads/arrivals.ts";
 export { readTrace, type TraceRequest } from "./workloads/trace-file.ts";
 export { createTraceWorkload, createWorkload, type WorkloadOptions } from "./workloads/workload.ts";

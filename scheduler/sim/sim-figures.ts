@@ -62,7 +62,8 @@ export function figuresOf(run: SimRun, sloMs: Millis): SimFigures {
   };
 }
 
-function firstMeasured({ workload }: SimRun): number {
+/** The first request after the warm-up. */
+export function firstMeasured({ workload }: SimRun): number {
   const fromMs = WARM_UP_SHARE * workload.durationMs;
   const found = workload.arrivedAtMs.findIndex((atMs) => atMs >= fromMs);
   return Math.max(0, found);
