@@ -8,6 +8,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type Bytes, type Clock, type Component, MIB, type Millis } from "#kernel";
+import { spareClosingSessions } from "./closing-sessions.ts";
 import { statusToFault } from "./status.ts";
 import type { CertificateSource } from "./tls/certificate-watch.ts";
 import { type ChannelTls, channelCredentials } from "./tls/credentials.ts";
@@ -47,6 +48,7 @@ const MESSAGE_BYTES_MAX: Bytes = 16 * MIB;
 
 /** Opens a channel; it connects on first use and again after every loss. */
 export function openChannel(options: ChannelOptions): GrpcChannel {
+  spareClosingSessions();
   const client = new Client(options.address, channelCredentials(options.tls), {
     // A name for the handshake: parts of the cluster are known by what they are, and have addresses only.
     ...(options.tls?.kind === "mutual" && { "grpc.ssl_target_name_override": `${options.tls.server}.deltaplane` }),

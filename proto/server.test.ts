@@ -52,6 +52,34 @@ describe("a server", () => {
     await Promise.all([drained, server.drain(10_000)]);
   });
 
+  it.each(["server", "client"])("lets them end however often the %s asks whether the other one lives", async (side) => {
+    const keepaliveMs = 20;
+    const gate = Promise.withResolvers<void>();
+    const { server } = await serve(
+      {
+        inference: {
+          async *generate() {
+            yield piece("before");
+            await gate.promise;
+            yield piece("after");
+          },
+        },
+      },
+      side === "server" ? { keepaliveMs } : {},
+    );
+    const address = `127.0.0.1:${server.port}`;
+    const channel = openChannel({ address, clock: systemClock, ...(side === "client" && { keepaliveMs }) });
+    opened.push(channel);
+    const stream = generate(channel);
+    await stream.next();
+    const drained = server.drain(10_000);
+    await systemClock.after(10 * keepaliveMs);
+    gate.resolve();
+    expect((await stream.next()).value).toMatchObject({ text: "after" });
+    expect((await stream.next()).done).toBe(true);
+    await drained;
+  });
+
   it("cuts what has not ended in time", async () => {
     const { reasons, wait } = waiting();
     const { server, channel } = await serve({ inference: { countTokens: (_, { signal }) => wait(signal) } });

@@ -3,6 +3,7 @@ import { loadSync } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { type Bytes, type Clock, Fault, MIB, type Millis } from "#kernel";
+import { spareClosingSessions } from "./closing-sessions.ts";
 import type { Definition } from "./serve.ts";
 import { strictDefinition } from "./strict-definition.ts";
 import { checkCallers } from "./tls/caller-check.ts";
@@ -30,6 +31,8 @@ export interface GrpcServerOptions {
   readonly channelz?: boolean;
   /** Larger messages are refused; uploads are chunked. */
   readonly messageBytesMax?: Bytes;
+  /** How often a connection is asked whether its other end lives. Default: 20 s. */
+  readonly keepaliveMs?: Millis;
 }
 
 export interface RunningGrpcServer extends AsyncDisposable {
@@ -46,16 +49,20 @@ const METADATA_BYTES_MAX: Bytes = 16 * 1024;
 /** Per connection. A router multiplexes all its streams to a node over one. */
 const STREAMS_MAX = 4096;
 const DRAIN_MS: Millis = 10_000;
+const KEEPALIVE_MS: Millis = 20_000;
+/** gRPC's own. A client that computes, or shares its cores with many, may well be silent for seconds. */
+const KEEPALIVE_TIMEOUT_MS: Millis = 20_000;
 
 /** Starts a gRPC server with health, and reflection and channelz where asked for. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningGrpcServer> {
+  spareClosingSessions();
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax ?? MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": options.messageBytesMax ?? MESSAGE_BYTES_MAX,
     "grpc.max_metadata_size": METADATA_BYTES_MAX,
     "grpc.max_concurrent_streams": STREAMS_MAX,
-    "grpc.keepalive_time_ms": 20_000,
-    "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.keepalive_time_ms": options.keepaliveMs ?? KEEPALIVE_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
     "grpc.keepalive_permit_without_calls": 1,
     ...(options.tls?.kind === "mutual" && { interceptors: [checkCallers(options.tls.callers ?? callersOf)] }),
   });

@@ -90,6 +90,8 @@ export interface TierLimits {
   readonly waitingMax: number;
   /** Who leaves first. Default: least recently used. */
   readonly eviction?: CreateEvictionOrder;
+  /** Of the entries and of the capacity, so much is kept free while nobody waits: the next load need not wait for an eviction. Default: nothing. */
+  readonly spareShare?: number;
 }
 
 /** One tier as a table shows it. */

@@ -24,6 +24,9 @@ import { type FetchFromPeer, SharedOrigin } from "./shared-origin.ts";
 import { createSlotSource } from "./slot-source.ts";
 import { Tier } from "./tier.ts";
 
+/** Deltas in memory, unless told otherwise. */
+export const RAM_BYTES_MAX: Bytes = GIB;
+
 export interface DeltaCacheOptions {
   readonly directory: string;
   /** Default 1 GiB: a thousand deltas of a small base, a few dozen of a large one. */
@@ -48,6 +51,8 @@ export interface DeltaCacheDeps {
 
 /** Two at a time: one reads while the other converts; more only compete for the disk and the engine's cores. */
 const RAM_LOADS_MAX = 2;
+/** One of 64 slots: the next load then waits for one boundary of steps, to come in, and not for another one before, on which somebody leaves. */
+const SLOTS_SPARE_SHARE = 0.02;
 /** Network waits overlap well. */
 const FETCHES_MAX = 4;
 /** Of a node: distinct deltas that may wait for a load. Past it a request is better off on another node. */
@@ -99,7 +104,7 @@ export class DeltaCache implements AsyncDisposable {
 
   constructor(deps: DeltaCacheDeps, options: DeltaCacheOptions, stored: readonly StoredDelta[]) {
     const diskBytesMax = options.diskBytesMax ?? 16 * GIB;
-    const ramBytesMax = options.ramBytesMax ?? GIB;
+    const ramBytesMax = options.ramBytesMax ?? RAM_BYTES_MAX;
     const fetchBytesMax = Math.min(options.fetchBytesMax ?? 256 * MIB, diskBytesMax);
     this.#clock = deps.clock;
     this.#loader = deps.loader;
@@ -131,7 +136,8 @@ export class DeltaCache implements AsyncDisposable {
 
   openSlots(engine: Pick<Engine, "attach" | "detach">, { slotsMax, tableRanksMax }: SlotLimits): DeltaSlots {
     const source = createSlotSource(this.#ram, engine);
-    const tier = new Tier("slot", this.#clock, source, this.#limits(tableRanksMax, slotsMax, RAM_LOADS_MAX), this.#observer);
+    const limits = { ...this.#limits(tableRanksMax, slotsMax, RAM_LOADS_MAX), spareShare: SLOTS_SPARE_SHARE };
+    const tier = new Tier("slot", this.#clock, source, limits, this.#observer);
     this.#slots.add(tier);
     return {
       acquire: (reference, signal) => this.#acquire(tier, reference, signal),

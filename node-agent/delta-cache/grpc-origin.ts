@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { type Bytes, Fault, type Millis, SECOND, unreachable } from "#kernel";
+import { type Bytes, type Clock, deadlineSignal, Fault, type Millis, SECOND, unreachable } from "#kernel";
 import { type DownloadDeltaResponse, type GrpcChannel, ModelServiceService, NodeServiceService } from "#proto";
 import type { DeltaOrigin } from "./contract.ts";
 import { CONFIG_FILE, WEIGHTS_FILE } from "./delta-folder.ts";
@@ -8,6 +8,8 @@ import type { FetchFromPeer } from "./shared-origin.ts";
 
 /** A fetch that takes longer is given up: whoever waits is better served by another node. */
 const FETCH_MS_MAX: Millis = 60 * SECOND;
+/** A node that lives says so in a few milliseconds. Who stands still would be noticed much later, and a request may wait. */
+const ALIVE_MS_MAX: Millis = 250;
 
 /** Deltas from the routers' stores, asked in turn until one answers. */
 export function createGrpcOrigin(routers: Iterable<GrpcChannel>): DeltaOrigin {
@@ -29,13 +31,39 @@ export function createGrpcOrigin(routers: Iterable<GrpcChannel>): DeltaOrigin {
   };
 }
 
-/** Deltas from other nodes, each over a channel of its own: few are fetched, and from anywhere. */
-export function createPeerFetch(openTo: (address: string) => GrpcChannel): FetchFromPeer {
+/**
+ * Deltas from other nodes, each over a channel of its own: few are fetched, and from anywhere. The function throws Fault
+ * node_lost when the node says nothing at all for {@link ALIVE_MS_MAX}.
+ */
+export function createPeerFetch(clock: Clock, openTo: (address: string) => GrpcChannel): FetchFromPeer {
   return async (address, delta, directory, bytesMax, signal) => {
     await using channel = openTo(address);
     const call = { signal, timeoutMs: FETCH_MS_MAX };
-    await receive(channel.serverStream(NodeServiceService.fetchDelta, { delta }, call), directory, bytesMax);
+    const parts = channel.serverStream(NodeServiceService.fetchDelta, { delta }, call);
+    await receive(withSignOfLife(clock, address, parts), directory, bytesMax);
   };
+}
+
+async function* withSignOfLife<T>(clock: Clock, address: string, messages: AsyncIterable<T>): AsyncGenerator<T> {
+  const source = messages[Symbol.asyncIterator]();
+  try {
+    const first = await firstOf(clock, address, source.next());
+    if (first.done) return;
+    yield first.value;
+    for (let next = await source.next(); !next.done; next = await source.next()) yield next.value;
+  } finally {
+    // Not awaited: a call that waits for its connection ends when the channel is closed.
+    source.return?.().catch(() => undefined);
+  }
+}
+
+async function firstOf<T>(clock: Clock, address: string, first: Promise<T>): Promise<T> {
+  const message = `${address} said nothing for ${ALIVE_MS_MAX} ms`;
+  using silence = deadlineSignal(clock, ALIVE_MS_MAX, () => new Fault("node_lost", message));
+  const { promise: silent, reject } = Promise.withResolvers<never>();
+  silence.signal.addEventListener("abort", () => reject(silence.signal.reason), { once: true });
+  first.catch(() => undefined); // Once given up, nobody waits for how it ends.
+  return await Promise.race([first, silent]);
 }
 
 function isUnreachable(fault: Fault): boolean {

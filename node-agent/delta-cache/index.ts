@@ -5,6 +5,7 @@ export {
   type DeltaCacheOptions,
   type DeltaSlots,
   openDeltaCache,
+  RAM_BYTES_MAX,
   type SlotLimits,
 } from "./delta-cache.ts";
 export { type DeltaLoader, openDeltaLoader } from "./delta-loader.ts";

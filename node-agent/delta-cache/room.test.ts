@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { asDeltaDigest } from "#kernel";
-import { type Occupancy, planRoom } from "./room.ts";
+import { type Occupancy, planRoom, planSpare } from "./room.ts";
 
 const now: Occupancy = { capacity: 100, used: 90, entries: 3, entriesMax: 4, leavingSize: 0, leavingEntries: 0 };
 const [oldest, newest] = [asDeltaDigest("oldest"), asDeltaDigest("newest")];
@@ -21,4 +21,21 @@ describe("planRoom", () => {
   it("makes room for the number as well as for the size", () =>
     expect(planRoom({ ...now, used: 0, entries: 4 }, 1, idle)).toEqual({ kind: "evict", victims: [oldest] }));
   it("knows what can never fit", () => expect(planRoom(now, 101, idle)).toEqual({ kind: "never" }));
+});
+
+describe("planSpare", () => {
+  const full: Occupancy = { ...now, used: 100, entries: 50, entriesMax: 50 };
+  it("evicts until the share is free", () => {
+    expect(planSpare(full, 0.02, idle)).toEqual([oldest]);
+    expect(planSpare(full, 0.04, idle)).toEqual([oldest, newest]);
+    expect(planSpare({ ...full, entries: 49 }, 0.02, idle)).toEqual([oldest]); // Of the size.
+  });
+  it("leaves everybody when it is free already, or will be", () => {
+    expect(planSpare({ ...full, used: 90, entries: 49 }, 0.02, idle)).toEqual([]);
+    expect(planSpare({ ...full, leavingEntries: 1, leavingSize: 2 }, 0.02, idle)).toEqual([]);
+  });
+  it("evicts nobody for less than an entry, nor when not all of it can be had", () => {
+    expect(planSpare(full, 0.01, idle)).toEqual([]);
+    expect(planSpare(full, 0.1, idle)).toEqual([]);
+  });
 });

@@ -41,3 +41,12 @@ export function planRoom(now: Occupancy, size: number, idle: Iterable<readonly [
   }
   return excess <= 0 && excessEntries <= 0 ? { kind: "evict", victims } : { kind: "wait" };
 }
+
+/** Who should leave so that `share` of the tier is free, or as good as free; nobody when not all of it can be had, or when it is less than an entry. */
+export function planSpare(now: Occupancy, share: number, idle: Iterable<readonly [DeltaDigest, number]>): readonly DeltaDigest[] {
+  const spareEntries = Math.floor(share * now.entriesMax);
+  if (spareEntries === 0) return [];
+  const left = { capacity: (1 - share) * now.capacity, entries: now.entries - 1, entriesMax: now.entriesMax - spareEntries };
+  const plan = planRoom({ ...now, ...left }, 0, idle); // As if one more came, of no size, into what may be filled.
+  return plan.kind === "evict" ? plan.victims : [];
+}

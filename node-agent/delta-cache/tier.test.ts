@@ -62,6 +62,8 @@ class HandSource implements TierSource<string> {
 
 /** Mostly small, so that the number of entries and of loads is the limit as often as the capacity. */
 const SIZES = fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 1, max: 30 }) }, fc.integer({ min: 30, max: 110 }));
+const anySizes = fc.array(SIZES, { minLength: 8, maxLength: 8 });
+const anySpare = fc.constantFrom(0, 0.25);
 const deltas = fc.nat({ max: 7 });
 const operations = fc.oneof(
   fc.record({ kind: fc.constant("acquire" as const), delta: deltas }),
@@ -84,11 +86,11 @@ interface Ask {
 describe("a tier of the delta cache", () => {
   it("never evicts what is in use, never exceeds its limits, loads each delta once, and answers everyone", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(operations, { maxLength: 60 }), fc.array(SIZES, { minLength: 8, maxLength: 8 }), async (steps, sizes) => {
+      fc.asyncProperty(fc.array(operations, { maxLength: 60 }), anySizes, anySpare, async (steps, sizes, spareShare) => {
         const clock = new VirtualClock();
         const source = new HandSource();
         source.sizes = (name) => sizes[Number(name.slice(-1))]!;
-        const tier = new Tier("ram", clock, source, LIMITS, () => undefined);
+        const tier = new Tier("ram", clock, source, { ...LIMITS, spareShare }, () => undefined);
         const asks: Ask[] = [];
         const leases: Ask[] = [];
         const release = (ask: Ask, as?: "corrupt") => {
@@ -240,6 +242,21 @@ describe("a tier of the delta cache", () => {
     await clock.advance(0);
     await source.finishAll(clock);
     expect((await queued).value).toBe("delta-3");
+  });
+
+  it("keeps its spare share free ahead of the next load, at the cost of who was used longest ago", async () => {
+    const { clock, source, tier, load } = parts({ entriesMax: 4, capacity: 200, spareShare: 0.25 });
+    const held = [await load(1), await load(2), await load(3)];
+    held[0]!.release();
+    const fourth = await load(4);
+    await clock.advance(0);
+    await source.finishAll(clock);
+    expect([1, 2, 3, 4].map((name) => tier.has(reference(name).digest))).toEqual([false, true, true, true]);
+    await load(5); // Everybody else is held: what was spare is taken.
+    expect(tier.status.entries).toBe(4);
+    fourth.release();
+    await clock.advance(0);
+    expect([...source.drops.keys()]).toEqual([reference(4).digest]);
   });
 
   it("refuses what is larger than the whole tier", async () => {

@@ -21,7 +21,7 @@ import {
 } from "./contract.ts";
 import { LoadGate } from "./load-gate.ts";
 import { type Loaded, ReadyEntries } from "./ready-entries.ts";
-import { planRoom } from "./room.ts";
+import { type Occupancy, planRoom, planSpare } from "./room.ts";
 import { type Entry, type LoadingEntry, type ReadyEntry, unlessAborted, type Waiter } from "./tier-entry.ts";
 
 /** One retry: a copy that is damaged again right after it was fetched is not a stale copy any more. */
@@ -252,18 +252,7 @@ export class Tier<V> {
   /** Called whenever room may have come free, or someone new wants it. */
   #grantRoom(): void {
     for (const wish of this.#wanting) {
-      const plan = planRoom(
-        {
-          capacity: this.#limits.capacity,
-          used: this.#used,
-          entries: this.#occupied,
-          entriesMax: this.#limits.entriesMax,
-          leavingSize: this.#leavingSize,
-          leavingEntries: this.#leaving,
-        },
-        wish.size,
-        this.#ready.idle(),
-      );
+      const plan = planRoom(this.#occupancy, wish.size, this.#ready.idle());
       if (plan.kind === "never") {
         const limit = `the ${this.name} tier holds ${this.#limits.capacity}`;
         wish.refuse(new Fault("capacity_exhausted", `the delta needs ${wish.size}, ${limit}`, { retry: { kind: "never" } }));
@@ -278,6 +267,19 @@ export class Tier<V> {
       this.#granted += 1;
       wish.grant();
     }
+  }
+
+  get #occupancy(): Occupancy {
+    const { capacity, entriesMax } = this.#limits;
+    const leaving = { leavingSize: this.#leavingSize, leavingEntries: this.#leaving };
+    return { capacity, entriesMax, used: this.#used, entries: this.#occupied, ...leaving };
+  }
+
+  /** Whoever waits comes first: they evict for themselves. */
+  #keepSpare(): void {
+    const { spareShare } = this.#limits;
+    if (!spareShare || this.#wanting.size > 0) return;
+    for (const digest of planSpare(this.#occupancy, spareShare, this.#ready.idle())) this.#evict(this.#ready.get(digest)!);
   }
 
   #giveBack(entry: LoadingEntry<V>): void {
@@ -299,6 +301,7 @@ export class Tier<V> {
     for (const waiter of entry.waiters) waiter.answer(this.#lend(ready, true));
     if (ready.references === 0 && fate === "unwanted") this.#evict(ready);
     this.#grantRoom();
+    this.#keepSpare();
   }
 
   #fail(entry: LoadingEntry<V>, error: unknown): void {
@@ -339,6 +342,7 @@ export class Tier<V> {
     this.#tell({ kind: "references", references: entry.references }, entry.reference);
     if (entry.references === 0 && entry.fate !== "kept") this.#evict(entry);
     this.#grantRoom();
+    this.#keepSpare();
   }
 
   #evict(entry: ReadyEntry<V>): void {

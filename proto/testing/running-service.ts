@@ -52,6 +52,7 @@ export async function serve(
     ],
     ...(options.reflect && { reflect: options.reflect }),
     ...(options.tls && { tls: options.tls }),
+    ...(options.keepaliveMs && { keepaliveMs: options.keepaliveMs }),
   });
   const channel = openChannel({ address: `127.0.0.1:${server.port}`, clock: systemClock, credential: "secret" });
   opened.push({ [Symbol.asyncDispose]: () => server.drain(0) }, channel);

@@ -1,7 +1,7 @@
 import { seededRandom } from "#kernel";
 import { askOverGrpc } from "./grpc-client.ts";
 import type { LiveCluster } from "./live-cluster.ts";
-import { addLoadCustomer, type LoadCustomer, sizedAsk } from "./load-customer.ts";
+import { addLoadCustomer, type LoadCustomer, unlikeAsks } from "./load-customer.ts";
 import { completed, firstPieceMs, type LoadFigures, p99, shed, type TimedAttempt, unexpected } from "./load-figures.ts";
 import { runOpenLoop } from "./open-loop.ts";
 import { measurePeak } from "./peak.ts";
@@ -11,26 +11,30 @@ export interface HotTenantOptions {
   readonly seed: number;
   /** Of each phase. */
   readonly seconds: number;
+  /** Of each request, everybody's. */
+  readonly promptTokens: number;
+  readonly answerTokens: number;
 }
 
 const LIGHT_TENANTS = 9;
 const HOT_OVER_LIGHT = 100;
 /** Of the cluster's peak, per light tenant: together they take less than a fifth, so alone they hardly wait. */
 const LIGHT_SHARE = 0.02;
-const ASK = sizedAsk(16, 24);
 
 /** One tenant asks for 100 times as much as each of nine others, twice what there is: what do the nine notice? */
-export async function checkHotTenant(cluster: LiveCluster, { seed, seconds }: HotTenantOptions): Promise<LoadFigures> {
+export async function checkHotTenant(cluster: LiveCluster, options: HotTenantOptions): Promise<LoadFigures> {
+  const { seed, seconds, promptTokens, answerTokens } = options;
   const random = seededRandom(seed);
   const hot = await addLoadCustomer(cluster, "hot");
   const light: LoadCustomer[] = [];
   while (light.length < LIGHT_TENANTS) light.push(await addLoadCustomer(cluster, "light"));
-  const peak = await measurePeak(hot, ASK, Math.min(seconds, 10));
+  const nextAsk = await unlikeAsks(hot.channels[0]!, promptTokens, answerTokens);
+  const peak = await measurePeak(hot, nextAsk, Math.min(seconds, 10));
   const lightRate = peak * LIGHT_SHARE;
 
   const open = (customer: LoadCustomer, ratePerSecond: number, label: string, until: AbortSignal) =>
     runOpenLoop<TimedAttempt>({ ratePerSecond, random: random.fork(label), until }, async (_, lateMs) => ({
-      ...(await askOverGrpc(customer.channels[0]!, ASK)),
+      ...(await askOverGrpc(customer.channels[0]!, nextAsk())),
       lateMs,
     }));
   const lightLoad = async (phase: string, until: AbortSignal) =>

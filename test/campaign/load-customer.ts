@@ -1,4 +1,4 @@
-import { AdminServiceService, type GrpcChannel } from "#proto";
+import { AdminServiceService, type GrpcChannel, InferenceServiceService } from "#proto";
 import type { Ask } from "./ask.ts";
 import { addKey } from "./customers.ts";
 import type { LiveCluster } from "./live-cluster.ts";
@@ -27,4 +27,18 @@ export async function addLoadCustomer(cluster: LiveCluster, name: string): Promi
 export function sizedAsk(words: number, maxTokens: number): Ask {
   const prompt = `${Array.from({ length: words }, (_, index) => `word${index}`).join(" ")}\n`;
   return { model: BASE, prompt, maxTokens, temperature: 0, seed: 1, ignoreEos: true };
+}
+
+const SAMPLE_WORDS = 100;
+
+/** Gives requests of about so many tokens of which no two begin alike, so that nothing of one is computed for another. */
+export async function unlikeAsks(channel: GrpcChannel, promptTokens: number, maxTokens: number): Promise<() => Ask> {
+  const { model, prompt } = sizedAsk(SAMPLE_WORDS, maxTokens);
+  const { tokens } = await channel.unary(InferenceServiceService.countTokens, {
+    model,
+    prompt: { kind: { $case: "text", value: prompt } },
+  });
+  const ask = sizedAsk(Math.round((SAMPLE_WORDS * promptTokens) / tokens), maxTokens);
+  let count = 0;
+  return () => ({ ...ask, prompt: `${++count} ${ask.prompt}` });
 }

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 test("light tenants are all answered beside one that asks for a hundred times as much", async () => {
-  const { figures, violations } = await checkHotTenant(cluster, { seed, seconds: 3 });
+  const { figures, violations } = await checkHotTenant(cluster, { seed, seconds: 3, promptTokens: 32, answerTokens: 24 });
   expect(violations).toEqual([]);
   expect(figures).toMatchObject({ light_answered_share: 1 });
 });

@@ -21,7 +21,7 @@ const FILL_MS = 2_000;
 /** Three times as many requests as can be answered, whether earlier ones were answered or not. */
 export async function checkOverload(cluster: LiveCluster, { seed, seconds }: OverloadOptions): Promise<LoadFigures> {
   const customer = await addLoadCustomer(cluster, "crowd");
-  const peak = await measurePeak(customer, ASK, seconds);
+  const peak = await measurePeak(customer, () => ASK, seconds);
   const until = AbortSignal.timeout(FILL_MS + seconds * 1000);
   const from = Date.now() + FILL_MS;
   const loop = { ratePerSecond: TIMES_PEAK * peak, random: seededRandom(seed), until };

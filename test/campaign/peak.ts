@@ -11,10 +11,10 @@ const STREAMS = 32;
 const WARM_UP_MS = 1_000;
 
 /** Answered requests per second, at the most that the cluster does. */
-export async function measurePeak(customer: LoadCustomer, ask: Ask, seconds: number): Promise<number> {
+export async function measurePeak(customer: LoadCustomer, nextAsk: () => Ask, seconds: number): Promise<number> {
   const over = AbortSignal.timeout(WARM_UP_MS + seconds * 1000);
   const from = Date.now() + WARM_UP_MS;
-  const attempts = await runClosedLoop(STREAMS, over, () => patiently(customer, ask));
+  const attempts = await runClosedLoop(STREAMS, over, () => patiently(customer, nextAsk()));
   return completedPerSecond(attempts, from, from + seconds * 1000);
 }
 

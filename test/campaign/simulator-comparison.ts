@@ -45,6 +45,8 @@ const OUTPUT_TOKENS = 16;
 const PROMPT = "a prompt of some words, the same for all";
 const WARM_UP_SHARE = 0.2;
 const DIFFERENCE_MAX = 0.05;
+/** A router lets a request leave its delta's nodes when its first token would take a quarter of a second there; the simulator's takes a quarter of this. */
+const SLO_MS = 1000;
 const TENANT = "crowd";
 const FAULTS_TOLD_MAX = 5;
 
@@ -168,7 +170,7 @@ function calibrated(timing: BaseTiming, promptTokens: number): NodeModel {
   const link = (fixedMs: number) => ({ fixedMs, bytesPerMs: 1e9 });
   return {
     ...NODE_MODELS["cpu-32m"]!,
-    ...{ name: "this machine", source: "the live nodes' own measurements", rowsMax: ROWS },
+    ...{ name: "this machine", source: "the live nodes' own measurements", rowsMax: ROWS, sloMs: SLO_MS },
     ...{ stepMs: timing.stepMs, rowMs: timing.rowMs, promptTokenMs: timing.promptTokenMs, deltaRowMs: 0, packedRankMs: 0, paddedRankMs: 0 },
     links: { slot: link(timing.slotLoadMs), ram: link(timing.ramLoadMs), disk: link(timing.diskLoadMs) },
     promptTokens: { logMean: Math.log(promptTokens), logDeviation: 0, max: promptTokens },

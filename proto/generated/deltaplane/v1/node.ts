@@ -2014,8 +2014,8 @@ export const NodeServiceService = {
     responseDeserialize: (value: Buffer): ResumeResponse => ResumeResponse.decode(value),
   },
   /**
-   * Node → node: a delta that this node has on disk, or is fetching from the store: the configuration first, then the weights in
-   * pieces. UNAVAILABLE at once when it has neither: ask the store.
+   * Node → node: a delta that this node has on disk, or is fetching from the store: a message without a part at once, as a sign of
+   * life, then the configuration, then the weights in pieces. UNAVAILABLE at once when it has neither: ask the store.
    */
   fetchDelta: {
     path: "/deltaplane.v1.NodeService/FetchDelta" as const,
@@ -2049,8 +2049,8 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   /** Takes new work again. Idempotent. */
   resume: handleUnaryCall<ResumeRequest, ResumeResponse>;
   /**
-   * Node → node: a delta that this node has on disk, or is fetching from the store: the configuration first, then the weights in
-   * pieces. UNAVAILABLE at once when it has neither: ask the store.
+   * Node → node: a delta that this node has on disk, or is fetching from the store: a message without a part at once, as a sign of
+   * life, then the configuration, then the weights in pieces. UNAVAILABLE at once when it has neither: ask the store.
    */
   fetchDelta: handleServerStreamingCall<FetchDeltaRequest, FetchDeltaResponse>;
 }
@@ -2196,8 +2196,8 @@ export interface NodeServiceClient extends Client {
     callback: (error: ServiceError | null, response: ResumeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Node → node: a delta that this node has on disk, or is fetching from the store: the configuration first, then the weights in
-   * pieces. UNAVAILABLE at once when it has neither: ask the store.
+   * Node → node: a delta that this node has on disk, or is fetching from the store: a message without a part at once, as a sign of
+   * life, then the configuration, then the weights in pieces. UNAVAILABLE at once when it has neither: ask the store.
    */
   fetchDelta(request: FetchDeltaRequest, options?: Partial<CallOptions>): ClientReadableStream<FetchDeltaResponse>;
   fetchDelta(
