@@ -3,7 +3,7 @@ import { type BaseInfo, inspectDelta, type LoadedDelta, loadDelta } from "#model
 import type { Engine, Slot } from "#node-agent";
 import { type Cell, type CellSample, runCell } from "./engine-cell.ts";
 import type { RateMeter } from "./rate-meter.ts";
-import { type MachineRates, rooflineSeconds, stepWork } from "./roofline.ts";
+import { type MachineRates, rooflineSeconds, type StepWork, stepWork } from "./roofline.ts";
 import { median } from "./statistics.ts";
 
 const PROMPT_TOKENS = 128;
@@ -29,6 +29,9 @@ export interface CellFigures extends Cell {
   readonly itlMsP50: number;
   readonly outsideRunShare: number;
   readonly rooflineShare: number;
+  /** Of the machine's bandwidth and rate of products, if a step did nothing but what it has to. */
+  readonly bandwidthShare: number;
+  readonly rateShare: number;
   /** To the same rows on the plain base. Undefined for the base itself. */
   readonly overBase: number | undefined;
   /** To the same rows with one delta after the other, each delta's rows batched. Undefined below two deltas. */
@@ -40,19 +43,32 @@ export interface EngineTable {
   readonly cells: readonly CellFigures[];
 }
 
+export interface TableOptions {
+  readonly turns: number;
+  readonly signal: AbortSignal;
+  readonly progress: (line: string) => void;
+  /** Default: those of a processor, see {@link tableCells}. */
+  readonly cells?: readonly Cell[];
+  /** Of each row. Default: 128 and 64. */
+  readonly promptTokens?: number;
+  readonly newTokens?: number;
+  /** Of one number in the engine's memory. Default: float32. */
+  readonly numberBytes?: number;
+}
+
 /** Measures one base with these PEFT folders. */
 export async function measureTable(
   engine: Engine,
   deltas: readonly LoadedDelta[],
   meter: RateMeter,
-  options: { readonly turns: number; readonly signal: AbortSignal; readonly progress: (line: string) => void },
+  options: TableOptions,
 ): Promise<EngineTable> {
   const slots: Slot[] = [];
   for (const delta of deltas) slots.push(await engine.attach(delta));
-  const cells = tableCells(deltas.length);
+  const { cells = tableCells(deltas.length), promptTokens = PROMPT_TOKENS, newTokens = NEW_TOKENS } = options;
   const measured = [...cells, ...serialCells(cells)];
   const runOnce = (cell: Cell) => {
-    const load = { prompts: randomPrompts(engine.base, cell.rows), newTokens: NEW_TOKENS, slots: slots.slice(0, cell.deltas) };
+    const load = { prompts: randomPrompts(engine.base, cell.rows, promptTokens, newTokens), newTokens, slots: slots.slice(0, cell.deltas) };
     return runCell(engine, load, options.signal);
   };
   options.progress(`${engine.base.name}: warming up`);
@@ -71,7 +87,7 @@ export async function measureTable(
       flopsPerSecond: median(turns.map(({ rates }) => rates.flopsPerSecond)),
       bytesPerSecond: median(turns.map(({ rates }) => rates.bytesPerSecond)),
     },
-    cells: cells.map((cell) => cellFigures(engine.base, deltas, turns, cell)),
+    cells: cells.map((cell) => cellFigures(engine.base, deltas, turns, cell, options.numberBytes)),
   };
 }
 
@@ -107,15 +123,23 @@ function serialCells(cells: readonly Cell[]): Cell[] {
   return [...serial].filter(([key]) => !known.has(key)).map(([, cell]) => cell);
 }
 
-function randomPrompts(base: BaseInfo, rows: number): readonly (readonly number[])[] {
-  const tokens = Math.min(PROMPT_TOKENS, base.contextTokensMax - NEW_TOKENS);
+/** The same prompts for the same number of rows. */
+export function randomPrompts(base: BaseInfo, rows: number, promptTokens: number, newTokens: number): readonly (readonly number[])[] {
+  const tokens = Math.min(promptTokens, base.contextTokensMax - newTokens);
   const random = seededRandom(rows);
   return Array.from({ length: rows }, () => Array.from({ length: tokens }, () => random.below(base.vocabularySize)));
 }
 
-function cellFigures(base: BaseInfo, deltas: readonly LoadedDelta[], turns: readonly Turn[], cell: Cell): CellFigures {
+function cellFigures(
+  base: BaseInfo,
+  deltas: readonly LoadedDelta[],
+  turns: readonly Turn[],
+  cell: Cell,
+  numberBytes: number | undefined,
+): CellFigures {
   const over = (figure: (sample: CellSample, turn: Turn) => number) =>
     median(turns.map((turn) => figure(turn.samples.get(cellKey(cell))!, turn)));
+  const workOf = (sample: CellSample) => cellWork(base, deltas, cell, sample, numberBytes);
   const ratioTo = (other: Cell) =>
     over(({ tokensPerSecond }, { samples }) => tokensPerSecond / samples.get(cellKey(other))!.tokensPerSecond);
   return {
@@ -123,20 +147,31 @@ function cellFigures(base: BaseInfo, deltas: readonly LoadedDelta[], turns: read
     tokensPerSecond: over((sample) => sample.tokensPerSecond),
     itlMsP50: over((sample) => sample.itlMsP50),
     outsideRunShare: over((sample) => sample.outsideRunShare),
-    rooflineShare: over((sample, { rates }) => rooflineShare(base, deltas, cell, sample, rates)),
+    rooflineShare: over((sample, { rates }) => rooflineSeconds(workOf(sample), rates) / stepSeconds(cell, sample)),
+    bandwidthShare: over((sample, { rates }) => workOf(sample).bytes / rates.bytesPerSecond / stepSeconds(cell, sample)),
+    rateShare: over((sample, { rates }) => workOf(sample).flops / rates.flopsPerSecond / stepSeconds(cell, sample)),
     overBase: cell.deltas > 0 ? ratioTo({ rows: cell.rows, deltas: 0 }) : undefined,
     overSerial: cell.deltas > 1 ? ratioTo(serialCell(cell)) : undefined,
   };
 }
 
-/** The time that the machine would need at least, over the time that a step took. */
-function rooflineShare(base: BaseInfo, deltas: readonly LoadedDelta[], cell: Cell, sample: CellSample, rates: MachineRates): number {
-  const work = stepWork(base, {
+/** What a step of this cell asks for at least. */
+function cellWork(
+  base: BaseInfo,
+  deltas: readonly LoadedDelta[],
+  cell: Cell,
+  sample: CellSample,
+  numberBytes: number | undefined,
+): StepWork {
+  return stepWork(base, {
     rows: cell.rows,
     contextTokens: sample.contextTokens,
     deltaParameters: deltas.slice(0, cell.deltas).map(({ layers }) => layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0)),
     deltaRows: cell.deltas > 0 ? cell.rows : 0,
+    ...(numberBytes !== undefined && { numberBytes }),
   });
-  const stepSeconds = cell.rows / sample.tokensPerSecond;
-  return rooflineSeconds(work, rates) / stepSeconds;
+}
+
+function stepSeconds({ rows }: Cell, { tokensPerSecond }: CellSample): number {
+  return rows / tokensPerSecond;
 }

@@ -1,5 +1,7 @@
 import { openCheckpoint } from "#model";
+import { chooseCompute } from "#node-agent";
 import { measureColdStart } from "./cold-start.ts";
+import { benchEngineOnDevice } from "./engine-device.ts";
 import { type CellFigures, type EngineTable, loadDeltas, measureTable } from "./engine-table.ts";
 import { startBenchEngine } from "./engine-under-test.ts";
 import { CACHE_DIRECTORY } from "./generated-cache.ts";
@@ -18,6 +20,8 @@ const TURNS = 3;
  * without deltas, and one delta at a time. On the generated models also what a cold delta costs; `--base` measures a folder of yours.
  */
 export async function benchEngine(options: BenchOptions): Promise<BenchReport> {
+  const compute = chooseCompute(options.ep, options.weights);
+  if (compute.provider !== "cpu") return benchEngineOnDevice(compute, options);
   return options.base === undefined ? benchGenerated(options) : benchFolder(options.base, options);
 }
 

@@ -1,5 +1,8 @@
 import { benchEngine } from "./engine.ts";
 import { benchLedger } from "./ledger.ts";
+import { benchLlamaCpp } from "./llama-cpp.ts";
+import { benchPrefix } from "./prefix.ts";
+import { benchQuantised } from "./quantised.ts";
 import type { Bench } from "./report.ts";
 import { benchRouter } from "./router.ts";
 import { benchScheduler } from "./scheduler.ts";
@@ -14,8 +17,11 @@ export { formatReport, formatTable, printReport } from "./table.ts";
 export const benches: Readonly<Record<string, Bench>> = {
   engine: benchEngine,
   serve: benchServe,
+  prefix: benchPrefix,
+  quantised: benchQuantised,
   router: benchRouter,
   ledger: benchLedger,
   scheduler: benchScheduler,
   train: benchTrain,
+  "llama-cpp": benchLlamaCpp,
 };

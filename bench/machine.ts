@@ -9,6 +9,8 @@ export interface Machine {
   readonly memoryGib: number;
   readonly node: string;
   readonly runtime: string;
+  /** What computed, with its driver, where that was not the processor. */
+  readonly device?: string;
 }
 
 export function describeMachine(): Machine {

@@ -1,3 +1,4 @@
+import type { Provider, WeightFormat } from "#node-agent";
 import { type Commit, readCommit } from "./commit.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 
@@ -21,6 +22,9 @@ export interface BenchOptions {
   readonly deltas?: readonly string[] | undefined;
   /** A Python with torch, transformers and peft, to compare training with. Default: `python3`, if it has them. */
   readonly python?: string | undefined;
+  /** Where to compute, and in which numbers: see `deltaplane node-agent`. Default: float32 on the processor. */
+  readonly ep?: Provider | undefined;
+  readonly weights?: WeightFormat | undefined;
   /** Fewer turns: for a first look, not for figures to quote. */
   readonly quick?: boolean | undefined;
   /** Generated models are kept here. Default: `bench/` in the folder of the cluster's state. */
@@ -37,11 +41,13 @@ export async function createReport(
   name: string,
   rows: readonly BenchRow[],
   summary: Readonly<Record<string, number>>,
+  device?: string,
 ): Promise<BenchReport> {
   for (const [key, value] of Object.entries(summary)) {
     if (!Number.isFinite(value)) throw new Error(`bench ${name}: ${key} was not measured (${value})`);
   }
-  return { name, machine: describeMachine(), commit: await readCommit(), rows, summary: mapValues(summary, significant) };
+  const machine = { ...describeMachine(), ...(device !== undefined && { device }) };
+  return { name, machine, commit: await readCommit(), rows, summary: mapValues(summary, significant) };
 }
 
 /** Four significant digits: more would be noise. */

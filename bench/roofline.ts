@@ -15,6 +15,10 @@ export interface StepShape {
   readonly deltaParameters: readonly number[];
   /** Rows that use a delta; they are spread evenly over the distinct ones. */
   readonly deltaRows: number;
+  /** Of one number of weights, deltas and cache. Default: float32. */
+  readonly numberBytes?: number;
+  /** Of each weight of linears and head, where it has fewer bits. Default: `numberBytes`. */
+  readonly weightBytes?: number;
 }
 
 export interface StepWork {
@@ -25,7 +29,7 @@ export interface StepWork {
 const FLOAT_BYTES = 4;
 
 /**
- * The least work of one decode step, in float32, whatever the implementation does:
+ * The least work of one decode step, whatever the implementation does:
  *
  * - flops: per row two per weight of every linear layer and of the head, four per position, layer, head and its width (scores and values),
  *   and two per parameter of the row's *own* delta. What packed tables compute for other rows' deltas and throw away does not count as useful.
@@ -38,10 +42,11 @@ export function stepWork(base: BaseInfo, step: StepShape): StepWork {
   const deltaParameters = step.deltaParameters.reduce((sum, parameters) => sum + parameters, 0);
   const perRowDelta = step.deltaParameters.length === 0 ? 0 : deltaParameters / step.deltaParameters.length;
   const attention = 4 * base.layerCount * base.headCount * base.headSize * step.contextTokens;
-  const kvBytes = 2 * base.layerCount * base.kvHeadCount * base.headSize * step.contextTokens * FLOAT_BYTES;
+  const { numberBytes = FLOAT_BYTES, weightBytes = numberBytes } = step;
+  const kvBytes = 2 * base.layerCount * base.kvHeadCount * base.headSize * step.contextTokens * numberBytes;
   return {
     flops: step.rows * (2 * weights + attention) + step.deltaRows * 2 * perRowDelta,
-    bytes: FLOAT_BYTES * (weights + deltaParameters) + step.rows * kvBytes,
+    bytes: weightBytes * weights + numberBytes * deltaParameters + step.rows * kvBytes,
   };
 }
 

@@ -7,11 +7,11 @@ export function printReport(report: BenchReport, output: "table" | "json"): void
 
 /** A report for people: machine and commit, the rows, the summary. No colour, no box drawing: it also goes into Markdown files. */
 export function formatReport(report: BenchReport): string {
-  const { cpu, cores, memoryGib, node, runtime } = report.machine;
+  const { cpu, cores, memoryGib, node, runtime, device } = report.machine;
   const summary = Object.entries(report.summary).map(([figure, value]) => ({ figure, value }));
   return [
     `# ${report.name}`,
-    `${cpu}, ${cores} cores, ${memoryGib} GiB, Node ${node}, ${runtime}; commit ${report.commit}`,
+    `${device === undefined ? "" : `${device}; `}${cpu}, ${cores} cores, ${memoryGib} GiB, Node ${node}, ${runtime}; commit ${report.commit}`,
     formatTable(report.rows),
     formatTable(summary),
   ].join("\n\n");

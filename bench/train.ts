@@ -2,10 +2,11 @@ import { basename } from "node:path";
 import { CACHE_DIRECTORY } from "./generated-cache.ts";
 import { generatedBase } from "./generated-model.ts";
 import { SHAPE_32M, SHAPE_124M } from "./generated-shapes.ts";
+import { findPython } from "./python-side.ts";
 import { type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
 import { median } from "./statistics.ts";
 import { TRAIN_JOB } from "./train-messages.ts";
-import { findPython, startOurSide, startPeftSide, type TrainSide } from "./train-sides.ts";
+import { startOurSide, startPeftSide, type TrainSide } from "./train-sides.ts";
 
 const TURNS = 6;
 const STEPS_PER_TURN = 4;
@@ -17,7 +18,7 @@ const WARMUP_STEPS = 2;
  * peft is found (`--python`), it does the same in turns with ours. `--base` measures a folder of yours.
  */
 export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
-  const python = await findPython(options.python);
+  const python = await findPython(options.python, ["torch", "transformers", "peft"]);
   if (python === undefined) options.progress?.("no Python with torch, transformers and peft: without the comparison");
   if (options.base !== undefined) {
     const figures = await measure(options.base, python, options);

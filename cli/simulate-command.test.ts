@@ -15,11 +15,13 @@ function simulate(...args: string[]) {
 
 test("simulate prints one object with the promised figures of each policy, and plots", () => {
   const plots = join(folder, "plots");
-  const { status, stdout } = simulate(...SMALL, "--policy", "ours", "oracle", "--size-for-slo", "0.9", "--plots", plots, "-o", "json");
+  const asked = ["--policy", "ours", "oracle", "--waits", "--size-for-slo", "0.9", "--plots", plots, "-o", "json"];
+  const { status, stdout } = simulate(...SMALL, ...asked);
   expect(status).toBe(0);
   const { name, rows, summary } = JSON.parse(stdout);
   expect(name).toBe("simulate");
   expect(rows).toHaveLength(2);
+  expect(rows[1]).toMatchObject({ policy: "oracle", "slowest 2 %: slot ms": "0.000 ±0.000", "prompt ms": expect.stringMatching(/ ±/) });
   for (const policy of ["ours", "oracle"]) {
     for (const figure of ["ttft_ms_p50", "ttft_ms_p99", "hit_share", "loads_per_s", "slo_share", "jain", "churn", "nodes_at_slo"]) {
       expect(summary[`${policy}.${figure}`], `${policy}.${figure}`).toEqual(expect.any(Number));

@@ -1,10 +1,12 @@
 import { type BaseLoad, type BaseTiming, type Clock, Fault, type Log, type Millis, sha256Hex, type Tier } from "#kernel";
-import { type BaseInfo, type DeltaReference, openCheckpoint, openTextCodec, RANK_MAX, type TextCodec } from "#model";
+import { type BaseInfo, type Checkpoint, type DeltaReference, openCheckpoint, openTextCodec, RANK_MAX, type TextCodec } from "#model";
 import { BaseWork } from "./base-work.ts";
 import type { ChangeBell } from "./change-bell.ts";
 import type { Arrival, DeltaCache, DeltaSlots } from "./delta-cache/index.ts";
 import type { DeltaDemand } from "./delta-demand.ts";
+import type { Compute } from "./engine/compute.ts";
 import type { Engine, EngineLoad, Slot } from "./engine/contract.ts";
+import type { LossKind } from "./engine/engine-loss.ts";
 import type { RunnerLimits } from "./engine/runner/contract.ts";
 import { type GenerationDefaults, readGenerationDefaults } from "./generation/generation-defaults.ts";
 import { RateMeter } from "./rate-meter.ts";
@@ -34,6 +36,8 @@ export interface BaseHostDeps {
   readonly startEngine: EngineFactory;
   /** Rings when the engine is lost and when it is back. */
   readonly changes: ChangeBell;
+  /** Told whenever the engine of a base was lost, or did not start again. */
+  readonly engineLost?: (base: string, reason: LossKind | "no_start") => void;
 }
 
 export interface BaseHostOptions {
@@ -42,8 +46,12 @@ export interface BaseHostOptions {
   readonly directory: string;
   /** A Hugging Face folder on this machine. Default: `directory`. */
   readonly folder?: string;
+  /** What its engine computes with; part of the fingerprint. */
+  readonly compute: Compute;
   /** How much an engine for this base may hold. */
   readonly limits: (base: BaseInfo) => RunnerLimits;
+  /** Sets memory aside for the engine for as long as the base is here. @throws Fault capacity_exhausted */
+  readonly reserve: (checkpoint: Checkpoint, limits: RunnerLimits) => Disposable;
   /** Of the engine; part of the fingerprint. */
   readonly engineVersion: string;
 }
@@ -56,7 +64,9 @@ export class BaseHost implements AsyncDisposable {
   readonly codec: TextCodec;
   readonly defaults: GenerationDefaults;
   readonly directory: string;
+  readonly compute: Compute;
   readonly #engineVersion: string;
+  readonly #reserved: Disposable;
   readonly #supervised: SupervisedEngine<DeltaSlots>;
   readonly #limits: RunnerLimits;
   readonly #rate: RateMeter;
@@ -72,6 +82,7 @@ export class BaseHost implements AsyncDisposable {
       readonly defaults: GenerationDefaults;
       readonly limits: RunnerLimits;
       readonly supervised: SupervisedEngine<DeltaSlots>;
+      readonly reserved: Disposable;
     },
     { clock, demand, deltas }: Pick<BaseHostDeps, "clock" | "demand" | "deltas">,
     options: BaseHostOptions,
@@ -80,6 +91,8 @@ export class BaseHost implements AsyncDisposable {
     this.codec = parts.codec;
     this.defaults = parts.defaults;
     this.directory = options.directory;
+    this.compute = options.compute;
+    this.#reserved = parts.reserved;
     this.#supervised = parts.supervised;
     this.#limits = parts.limits;
     this.#engineVersion = options.engineVersion;
@@ -93,11 +106,14 @@ export class BaseHost implements AsyncDisposable {
   static async start(deps: BaseHostDeps, options: BaseHostOptions): Promise<BaseHost> {
     const { name } = options;
     const directory = options.folder ?? options.directory;
-    const { info } = await openCheckpoint(directory, { name });
+    const checkpoint = await openCheckpoint(directory, { name });
+    const { info } = checkpoint;
     const codec = await openTextCodec(directory, info);
     const defaults = await readGenerationDefaults(directory);
     deps.deltas.addBase(info);
     const limits = options.limits(info);
+    using starting = new DisposableStack();
+    const reserved = starting.use(options.reserve(checkpoint, limits));
     const supervised = await SupervisedEngine.start<DeltaSlots>(deps, () => deps.startEngine({ directory, name, limits }), {
       begin: (engine) => {
         deps.changes.ring();
@@ -107,8 +123,10 @@ export class BaseHost implements AsyncDisposable {
         slots.close(reason);
         deps.changes.ring();
       },
+      lost: (reason) => deps.engineLost?.(name, reason),
     });
-    return new BaseHost({ info, codec, defaults, limits, supervised }, deps, options);
+    starting.move();
+    return new BaseHost({ info, codec, defaults, limits, supervised, reserved }, deps, options);
   }
 
   /**
@@ -163,14 +181,16 @@ export class BaseHost implements AsyncDisposable {
     return { ...costs, ...loads, meanRowMs, promptTokensWaiting, starvedLoads: starved, slotsInUse: held };
   }
 
-  /** Changes when the weights or the engine change. */
+  /** Changes when the weights, their format or the engine change. */
   fingerprint(delta: DeltaReference | undefined): string {
-    const parts = [this.info.digest, delta?.digest ?? "", this.#engineVersion];
+    const { provider, weights } = this.compute;
+    const parts = [this.info.digest, delta?.digest ?? "", this.#engineVersion, provider, weights];
     return `fp_${sha256Hex(parts.join("\n")).slice(0, FINGERPRINT_LENGTH)}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#supervised[Symbol.asyncDispose]();
+    this.#reserved[Symbol.dispose]();
   }
 }
 

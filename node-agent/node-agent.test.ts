@@ -21,6 +21,7 @@ describe("a node agent", () => {
   let directory: string;
   let cluster: FakeCluster;
   let engines: FakeEngine[];
+  let deviceGone: boolean;
   let registry: Registry;
   let agent: RunningNodeAgent;
   let router: GrpcChannel;
@@ -28,6 +29,7 @@ describe("a node agent", () => {
   async function start(different: Partial<NodeAgentOptions> = {}) {
     registry = new Registry();
     engines = [];
+    deviceGone = false;
     agent = await startNodeAgent(
       {
         clock: systemClock,
@@ -35,6 +37,7 @@ describe("a node agent", () => {
         log: pino({ level: "silent" }),
         registry,
         startEngine: async () => {
+          if (deviceGone) throw new Fault("engine_lost", "no device");
           engines.push(new FakeEngine(base, 2));
           return engines.at(-1)!;
         },
@@ -215,9 +218,9 @@ describe("a node agent", () => {
     const borrowed = () => Array.fromAsync(router.serverStream(NodeServiceService.fetchDelta, { delta }));
     await expect(borrowed()).rejects.toMatchObject({ reason: "delta_unavailable" });
     await generate({ delta });
-    const parts = (await borrowed()).map(({ part }) => part!);
-    expect(parts.map(({ $case }) => $case)).toEqual(["config", "weights"]);
-    expect(JSON.parse(parts[0]!.value.toString())).toHaveProperty("target_modules");
+    const parts = (await borrowed()).map(({ part }) => part);
+    expect(parts.map((part) => part?.$case)).toEqual([undefined, "config", "weights"]);
+    expect(JSON.parse(parts[1]!.value.toString())).toHaveProperty("target_modules");
   });
 
   it("tells schedulers what was asked for", async () => {
@@ -306,8 +309,35 @@ describe("a node agent", () => {
     await expect.poll(() => engines[0]!.running).toBe(1);
     engines[0]!.crash();
     await expect(running).rejects.toMatchObject({ reason: "engine_lost" });
-    await expect.poll(() => engines.length, { timeout: 3000 }).toBe(2);
-    await expect.poll(async () => choicesOf(await generate({ delta }).catch(() => []))[0]?.tokenIds.length, { timeout: 3000 }).toBe(12);
+    await expect.poll(() => engines.length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(async () => choicesOf(await generate({ delta }).catch(() => []))[0]?.tokenIds.length, { timeout: 10_000 }).toBe(12);
+  });
+
+  it("does not begin with a base that would not fit into its memory", async () => {
+    const memory = { sizeBytes: 1024 ** 2, source: "--memory-mib" };
+    const refused = start({ id: "node-2", cacheDirectory: join(directory, "small"), memory });
+    await expect(refused).rejects.toMatchObject({
+      reason: "capacity_exhausted",
+      message: expect.stringMatching(/^golden would take .*weights/),
+    });
+    expect(engines).toEqual([]);
+  });
+
+  it("has no room and is not ready while its device is gone, and is back when the device is", async () => {
+    const roomReported = () => cluster.reports.flatMap(({ bases }) => bases).at(-1)?.rowsMax;
+    expect(agent.ready()).toBe(true);
+    deviceGone = true;
+    engines[0]!.crash("failed");
+    await expect.poll(agent.ready).toBe(false);
+    await expect.poll(roomReported).toBe(0);
+    await expect.poll(() => registry.metrics(), { timeout: 10_000 }).toContain('losses_total{base="golden",reason="no_start"}');
+    const text = await registry.metrics();
+    expect(text).toContain('deltaplane_engine_losses_total{base="golden",reason="failed"} 1');
+    expect(text).toContain('deltaplane_engine_info{base="golden",provider="cpu",weights="float32",device="cpu"} 0');
+    deviceGone = false;
+    await expect.poll(agent.ready, { timeout: 10_000 }).toBe(true);
+    await expect.poll(roomReported).toBeGreaterThan(0);
+    expect(choicesOf(await generate())[0]!.tokenIds).toHaveLength(12);
   });
 
   it("exposes its own metrics and vLLM's names", async () => {
@@ -320,6 +350,10 @@ describe("a node agent", () => {
       "deltaplane_inter_token_seconds_count 11",
       'deltaplane_delta_load_seconds_count{tier="slot"} 1',
       'deltaplane_batch_rows{base="golden"} 0',
+      'deltaplane_engine_info{base="golden",provider="cpu",weights="float32",device="cpu"} 1',
+      'deltaplane_engine_memory_bytes{base="golden",term="cache"} 1024',
+      'deltaplane_engine_bus_bytes_total{base="golden",direction="up"} 64',
+      "deltaplane_engine_memory_limit_bytes 0",
       'vllm:generation_tokens_total{model_name="golden"} 12',
       'vllm:num_requests_waiting{model_name="golden"} 0',
       'vllm:request_success_total{model_name="golden",finished_reason="length"} 1',

@@ -18,7 +18,7 @@ import {
   type Tokens,
   type Tracer,
 } from "#kernel";
-import type { BaseInfo } from "#model";
+import type { BaseInfo, Checkpoint } from "#model";
 import {
   type CertificateSource,
   type GrpcChannel,
@@ -42,16 +42,22 @@ import {
   type DeltaCacheOptions,
   openDeltaCache,
   openDeltaLoader,
+  RAM_BYTES_MAX,
 } from "./delta-cache/index.ts";
 import { DeltaDemand } from "./delta-demand.ts";
-import type { Compute } from "./engine/compute.ts";
+import { type Compute, DEFAULT_COMPUTE } from "./engine/compute.ts";
+import { engineOptions } from "./engine/engine-options.ts";
 import { startEngineProcess } from "./engine/process/index.ts";
+import type { RunnerLimits } from "./engine/runner/contract.ts";
 import { type EngineBudget, engineLimits } from "./engine-limits.ts";
+import { createLossCounter, registerEngineMetrics } from "./engine-metrics.ts";
 import type { GenerationObserver } from "./generation/index.ts";
 import { HostedBases } from "./hosted-bases.ts";
 import { LeaderFence } from "./leader-fence.ts";
+import { createMemoryLedger, foreseeMemory, type MemoryRoom } from "./memory-budget.ts";
 import { createNodeMetrics, observers } from "./metrics.ts";
 import { createNodeService } from "./node-service.ts";
+import { registerPrefixMetrics } from "./prefix-metrics.ts";
 import { startReporter } from "./reporter.ts";
 import { createVllmMetrics } from "./vllm-metrics.ts";
 
@@ -90,10 +96,16 @@ export interface NodeAgentOptions {
   readonly threads: number;
   /** What the engines compute with. Default: float32 on the processor. */
   readonly compute?: Compute;
+  /** What that is called, for people: the name of a device. Default: the provider's. */
+  readonly device?: string;
+  /** What engines may hold where they compute. Default: nobody looks. */
+  readonly memory?: MemoryRoom;
   /** See {@link engineLimits}. */
   readonly engine?: EngineBudget;
   /** Of prompts in one step, beside the rows that decode. Default: what a tenth of a second is enough for; see {@link engineOptions}. */
   readonly prefillTokensMax?: Tokens;
+  /** Of the cache, for what ended texts have computed; see {@link engineOptions}. */
+  readonly prefixShare?: number;
   /** Budgets; see {@link DeltaCacheOptions} for the defaults and their reasons. */
   readonly deltas?: Omit<DeltaCacheOptions, "directory">;
   /** How long each step of a stop may take. */
@@ -104,7 +116,7 @@ export interface NodeAgentOptions {
 
 export interface RunningNodeAgent extends AsyncDisposable {
   readonly port: number;
-  /** Whether new work should come here: all its bases run, and it does not drain. */
+  /** Whether new work should come here: the engines of all its bases run, and it does not drain. */
   ready(): boolean;
   /** No new work from now on; resolves when the running work is done. The agent stays, and reports that it drains. Idempotent. */
   drain(): Promise<void>;
@@ -133,6 +145,8 @@ export async function startNodeAgent(deps: NodeAgentDeps, options: NodeAgentOpti
   const deltas = starting.use(await openDeltas(deps, options, routers));
   const demand = new DeltaDemand(clock);
   const bases = starting.use(createBases(deps, options, { deltas, demand, changes }));
+  registerPrefixMetrics(deps.registry, bases);
+  registerEngineMetrics(deps.registry, bases, { device: options.device ?? options.compute?.provider ?? "cpu", room: options.memory });
   for (const { name, directory } of options.bases) await bases.attach(name, directory);
   const generation = {
     clock,
@@ -172,7 +186,7 @@ function runningAgent(deps: AgentStopDeps, options: NodeAgentOptions, bases: Hos
   };
   return {
     port: server.port,
-    ready: () => !work.draining && bases.all().length >= options.bases.length,
+    ready: () => !work.draining && bases.all().filter(({ engineLoad }) => engineLoad !== undefined).length >= options.bases.length,
     drain: () => work.drain(),
     [Symbol.asyncDispose]: () => {
       stopped ??= stop();
@@ -202,7 +216,7 @@ async function openDeltas(
   cache = await openDeltaCache(
     {
       ...{ clock, origin: createGrpcOrigin(routers), loader: openDeltaLoader(LOADING_THREADS), observer },
-      fetchFromPeer: createPeerFetch((address) => openClusterChannel(clock, options, "node-agent", address)),
+      fetchFromPeer: createPeerFetch(clock, (address) => openClusterChannel(clock, options, "node-agent", address)),
     },
     { ...options.deltas, directory: join(options.cacheDirectory, "deltas") },
   );
@@ -215,15 +229,21 @@ function createBases(
   parts: Pick<BaseHostDeps, "deltas" | "demand" | "changes">,
 ): HostedBases {
   const { clock, log } = deps;
-  const { prefillTokensMax, threads, compute } = options;
-  const steps = prefillTokensMax === undefined ? {} : { prefillTokensMax };
+  const { prefillTokensMax, prefixShare, threads, compute = DEFAULT_COMPUTE } = options;
+  const steps = { ...(prefillTokensMax !== undefined && { prefillTokensMax }), ...(prefixShare !== undefined && { prefixShare }) };
   const startEngine: EngineFactory =
-    deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads, engine: steps, ...(compute && { compute }) }));
-  const limits = (base: BaseInfo) => engineLimits(base, options.engine);
+    deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads, engine: steps, compute }));
+  const limits = (base: BaseInfo) => engineLimits(base, options.engine, compute);
+  const ledger = options.memory && createMemoryLedger(options.memory, compute, options.deltas?.ramBytesMax ?? RAM_BYTES_MAX);
+  const reserve = (checkpoint: Checkpoint, limits: RunnerLimits): Disposable => {
+    const { prefillTokensMax } = engineOptions(checkpoint.info, steps);
+    return ledger?.reserve(checkpoint.info.name, foreseeMemory({ checkpoint, limits, compute, prefillTokensMax })) ?? new DisposableStack();
+  };
   const engineVersion = options.engineVersion ?? ENGINE_VERSION;
+  const hosting = { clock, log, startEngine, engineLost: createLossCounter(deps.registry), ...parts };
   const start = async (base: { readonly name: string; readonly directory: string }) => {
     const folder = (await deps.openBaseFolder?.(base.directory)) ?? base.directory;
-    return await BaseHost.start({ clock, log, startEngine, ...parts }, { ...base, folder, limits, engineVersion });
+    return await BaseHost.start(hosting, { ...base, folder, compute, limits, reserve, engineVersion });
   };
   return new HostedBases(start, () => parts.changes.ring());
 }

@@ -103,11 +103,13 @@ export function createNodeService(deps: NodeServiceDeps): Handlers<typeof NodeSe
 
     async *fetchDelta(request, context) {
       admit(context);
-      const stored = await deps.deltas.lend(readDelta(request.delta), context.signal);
+      const lent = deps.deltas.lend(readDelta(request.delta), context.signal);
+      lent.catch(() => undefined); // It may fail before anybody waits for it.
       try {
-        yield* storedParts(stored.value);
+        yield { part: undefined }; // Its way from the store may be long: whoever asks is told that somebody is here.
+        yield* storedParts((await lent).value);
       } finally {
-        stored.release();
+        (await lent).release();
       }
     },
   };

@@ -89,6 +89,19 @@ describe("a node agent with a real engine", { timeout: 30_000 }, () => {
       expect(choicesOf(answers[index]!)[0]!.tokenIds, variant).toEqual(expected(variant).greedy);
   });
 
+  it("finds what a tenant's earlier text has computed, and nobody else's", async () => {
+    const prompt: Prompt = { kind: { $case: "tokens", value: { ids: Array.from({ length: 75 }, (_, index) => 3 + ((index * 7) % 300)) } } };
+    const cached = async (variant: string, tenantId: string) => {
+      const messages = await generate(variant, { maxTokens: 2 }, { tenantId, prompt });
+      return messages.map(({ usage }) => usage!.cachedTokens);
+    };
+    for (const variant of ["base", "rank-4-all"]) {
+      expect(await cached(variant, `first-${variant}`)).toEqual([0, 0]);
+      expect(await cached(variant, `first-${variant}`)).toEqual([64, 64]);
+      expect(await cached(variant, "second")).toEqual([0, 0]);
+    }
+  });
+
   it("continues an interrupted text exactly, and stops at a stop string", async () => {
     const whole = await generate("rank-4-all");
     const text = choicesOf(whole)[0]!.text;

@@ -1,5 +1,6 @@
 import { type Clock, Fault, type Log, type Millis, SECOND } from "#kernel";
 import type { Engine } from "./engine/contract.ts";
+import type { LossKind } from "./engine/engine-loss.ts";
 
 /** Starts the engine of one base; rejects with the Fault that says why it can't. */
 export type StartEngine = () => Promise<Engine>;
@@ -15,6 +16,8 @@ export interface SupervisionHooks<T> {
   readonly begin: (engine: Engine) => T;
   /** Ends it: the engine is gone already, or goes next. */
   readonly end: (belongings: T, reason: Fault) => void;
+  /** Told each time that another engine has to be started, and why. */
+  readonly lost?: (reason: LossKind | "no_start") => void;
 }
 
 /** Quick enough that a client's retry finds the engine, doubled up to a pace that a broken machine can bear. */
@@ -72,6 +75,7 @@ export class SupervisedEngine<T> implements AsyncDisposable {
       const lost = await Promise.race([life.engine.lost, stopped]);
       await this.#bury(life, lost);
       if (!lost) return;
+      this.#hooks.lost?.(lost.kind);
       if (this.#deps.clock.monotonic() - begunAt >= STEADY_MS) waitMs = RESTART_MS_MIN;
       this.#deps.log.error({ base: life.engine.base.name, error: lost, waitMs }, "the engine was lost and will be started again");
       [life, waitMs] = await this.#restart(waitMs);
@@ -89,6 +93,7 @@ export class SupervisedEngine<T> implements AsyncDisposable {
         return [this.#life, Math.min(wait * 2, RESTART_MS_MAX)];
       } catch (error) {
         if (this.#stopping.signal.aborted) return [undefined, wait];
+        this.#hooks.lost?.("no_start");
         this.#deps.log.error({ error }, "the engine did not start; it will be tried again");
       }
     }

@@ -31,7 +31,7 @@ export function createVllmMetrics(registry: Registry, clock: Clock, bases: Hoste
   const request = histogram("vllm:e2e_request_latency_seconds", "Time from request to last token.", REQUEST_BUCKETS);
   const promptCount = histogram("vllm:request_prompt_tokens", "Prompt tokens of a request.", TOKEN_COUNT_BUCKETS);
   const generationCount = histogram("vllm:request_generation_tokens", "Generated tokens of a request.", TOKEN_COUNT_BUCKETS);
-  const promptTokens = counter("vllm:prompt_tokens_total", "Prompt tokens computed.");
+  const promptTokens = counter("vllm:prompt_tokens_total", "Prompt tokens, those found among kept prefixes included.");
   const generationTokens = counter("vllm:generation_tokens_total", "Tokens generated.");
   const success = new Counter({
     name: "vllm:request_success_total",

@@ -1,18 +1,17 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { createConnection } from "node:net";
 import { availableParallelism, freemem } from "node:os";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { Provider } from "#node-agent";
 import { AdminServiceService } from "#proto";
 import { openHome } from "../cluster/home.ts";
 import { connect, outputOf } from "../connection.ts";
+import { deviceFindings, type Finding } from "../devices/device-findings.ts";
+import { PROVIDERS } from "../devices/engine-options.ts";
+import { lookAround, type Surroundings } from "../devices/engine-place.ts";
+import { tryWebgpu } from "../devices/webgpu-trial.ts";
 import { EXIT } from "../exit-code.ts";
 import { formatBytes, printRows } from "../output.ts";
-
-interface Finding {
-  readonly check: string;
-  readonly ok: boolean;
-  readonly found: string;
-}
 
 const PORTS = [8080, 50_051, 50_052, 9_090];
 
@@ -20,13 +19,16 @@ export function addDoctorCommand(program: Command): void {
   program
     .command("doctor")
     .description("can this machine run Deltaplane, and does the cluster answer?")
-    .action(async (_options: unknown, command: Command) => {
+    .addOption(new Option("--ep <provider>", "that must work here").choices(PROVIDERS).env("DELTAPLANE_EP").default("cpu"))
+    .action(async ({ ep }: { ep: Provider }, command: Command) => {
       const running = openHome().runningCluster();
+      const around = lookAround();
       const findings = [
         nodeVersion(),
         await native("onnxruntime-node"),
         await native("tokenizers"),
-        memory(),
+        machine(around),
+        ...deviceFindings(ep, around, await tryWebgpu()),
         home(),
         ...(running ? [] : await ports()),
         await cluster(command),
@@ -54,8 +56,9 @@ async function native(name: string): Promise<Finding> {
   }
 }
 
-function memory(): Finding {
-  return { check: "machine", ok: true, found: `${availableParallelism()} cores, ${formatBytes(freemem())} free` };
+function machine({ memory }: Surroundings): Finding {
+  const sizes = `${formatBytes(memory.sizeBytes)} of ${memory.source}, ${formatBytes(freemem())} free`;
+  return { check: "machine", ok: true, found: `${availableParallelism()} cores, ${sizes}` };
 }
 
 function home(): Finding {

@@ -5,6 +5,8 @@ import { EVICTION_ORDERS, MIB } from "#kernel";
 import { openBases, parseBase } from "../cluster/blobs.ts";
 import { createDeps, readOptions, runUntilStopped } from "../component.ts";
 import { addGraceOptions, addLifeOptions, LIFE_OPTIONS, lifeFlags, openLife } from "../component-life.ts";
+import { addBudgetOptions, addEngineOptions, BUDGET_OPTIONS, ENGINE_OPTIONS, mebibytes } from "../devices/engine-options.ts";
+import { lookAround, placeEngines } from "../devices/engine-place.ts";
 import { addKubernetesOptions, KUBERNETES_OPTIONS, kubernetesAccess } from "../kubernetes/kubernetes-access.ts";
 import { peerAddresses } from "../kubernetes/peer-addresses.ts";
 
@@ -18,8 +20,11 @@ const Options = z.object({
   router: z.array(z.string()).min(1),
   ...LIFE_OPTIONS,
   ...KUBERNETES_OPTIONS,
+  ...ENGINE_OPTIONS,
+  ...BUDGET_OPTIONS,
   threads: z.coerce.number().int().min(1).max(256),
   prefillTokens: z.coerce.number().int().min(1).max(65_536).optional(),
+  prefixCache: z.coerce.number().min(0).max(1).optional(),
   rows: z.coerce.number().int().min(1).max(1024).optional(),
   slots: z.coerce.number().int().min(1).max(65_536).optional(),
   ramMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
@@ -28,7 +33,7 @@ const Options = z.object({
 });
 
 export function addNodeAgentCommand(program: Command): void {
-  addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("node-agent"))))
+  addBudgetOptions(addEngineOptions(addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("node-agent"))))))
     .description("one node of a distributed cluster: an engine per base")
     .addOption(new Option("--id <id>", "unique in the cluster").env("DELTAPLANE_NODE_ID").default(hostname()))
     .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50053"))
@@ -49,6 +54,12 @@ export function addNodeAgentCommand(program: Command): void {
       ).env("DELTAPLANE_PREFILL_TOKENS"),
     )
     .addOption(
+      new Option(
+        "--prefix-cache <share>",
+        "of the KV cache, for the beginnings of prompts that may come again (default: 0.5); 0 keeps none",
+      ).env("DELTAPLANE_PREFIX_CACHE"),
+    )
+    .addOption(
       new Option("--rows <n>", "at most in one batch (default: 32); fewer are faster each, and less together").env("DELTAPLANE_ROWS"),
     )
     .addOption(new Option("--slots <n>", "deltas in one engine at a time (default: 64)").env("DELTAPLANE_SLOTS"))
@@ -62,8 +73,10 @@ export function addNodeAgentCommand(program: Command): void {
     )
     .action((_flags: unknown, command: Command) =>
       runUntilStopped(async (stop) => {
-        const { startNodeAgent } = await import("#node-agent");
+        const { chooseCompute, startNodeAgent } = await import("#node-agent");
         const options = readOptions(Options, lifeFlags(command));
+        const compute = chooseCompute(options.ep, options.weights);
+        const { device, room } = placeEngines(options.ep, mebibytes(options.memoryMib), lookAround());
         const deps = createDeps(options.id);
         await using parts = new AsyncDisposableStack();
         const life = await openLife("node-agent", options, deps, parts, stop);
@@ -82,11 +95,14 @@ export function addNodeAgentCommand(program: Command): void {
               grace: life.grace,
               schedulers: await peerAddresses(options.scheduler, access),
               routers: await peerAddresses(options.router, access),
-              threads: options.threads,
+              ...{ threads: options.threads, compute, device, memory: room },
               ...(options.prefillTokens === undefined ? {} : { prefillTokensMax: options.prefillTokens }),
+              ...(options.prefixCache === undefined ? {} : { prefixShare: options.prefixCache }),
               engine: {
                 ...(options.rows !== undefined && { rowsMax: options.rows }),
                 ...(options.slots !== undefined && { slotsMax: options.slots }),
+                ...(options.kvMib !== undefined && { kvBytesMax: options.kvMib * MIB }),
+                ...(options.tablesMib !== undefined && { tableBytesMax: options.tablesMib * MIB }),
               },
               deltas: {
                 eviction: EVICTION_ORDERS[options.eviction],

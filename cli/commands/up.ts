@@ -1,16 +1,20 @@
 import { hostname } from "node:os";
 import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { z } from "zod";
 import { BLOB_URLS } from "#blobs";
+import { MIB } from "#kernel";
 import { DEMO_BASE, setUpDemo } from "../cluster/demo.ts";
 import { openHome } from "../cluster/home.ts";
 import { STATE_URLS } from "../cluster/store.ts";
 import { printDemo, readyLine } from "../cluster/welcome.ts";
-import { createDeps, runUntilStopped } from "../component.ts";
+import { createDeps, readOptions, runUntilStopped } from "../component.ts";
+import { addEngineOptions, ENGINE_OPTIONS, mebibytes } from "../devices/engine-options.ts";
+import { lookAround, placeEngines } from "../devices/engine-place.ts";
 import { printData, printMessage } from "../output.ts";
 import { openTracing } from "../tracing/open-tracing.ts";
 
-interface UpOptions {
+interface UpOptions extends Readonly<Record<string, unknown>> {
   readonly nodes: number;
   readonly base: readonly string[];
   readonly port: number;
@@ -26,8 +30,7 @@ interface UpOptions {
 }
 
 export function addUpCommand(program: Command): void {
-  program
-    .command("up")
+  addEngineOptions(program.command("up"))
     .description("a whole cluster on this machine: router, scheduler, node agents, demo models")
     .option("--nodes <n>", "node agents", count, 2)
     .option(
@@ -49,6 +52,17 @@ export function addUpCommand(program: Command): void {
     .action((options: UpOptions) => runUntilStopped((signal) => start(options, signal)));
 }
 
+/** Of every node. A device's memory is one for all of them: each gets its share. */
+async function engineArguments(options: UpOptions): Promise<readonly string[]> {
+  const { ep, weights, memoryMib } = readOptions(z.object(ENGINE_OPTIONS), options);
+  const { chooseCompute } = await import("#node-agent");
+  chooseCompute(ep, weights); // Here and not only in every node, whose words nobody reads.
+  const { room } = placeEngines(ep, mebibytes(memoryMib), lookAround());
+  const shared = ep !== "cpu" || memoryMib !== undefined;
+  const share = ["--memory-mib", String(Math.floor(room.sizeBytes / MIB / options.nodes))];
+  return ["--ep", ep, "--weights", weights, ...(shared ? share : [])];
+}
+
 async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisposable> {
   const { startEmbeddedCluster } = await import("../cluster/embedded-cluster.ts");
   const home = openHome();
@@ -68,7 +82,7 @@ async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisp
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.state === undefined ? {} : { state: options.state }),
       ...(options.blobs === undefined ? {} : { blobs: options.blobs }),
-      ...(endpoint === undefined ? {} : { nodeArguments: ["--trace-endpoint", endpoint] }),
+      nodeArguments: [...(await engineArguments(options)), ...(endpoint === undefined ? [] : ["--trace-endpoint", endpoint])],
     }),
   );
   const models = options.demo ? await setUpDemo(cluster, home) : [];

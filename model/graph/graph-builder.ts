@@ -1,6 +1,7 @@
 import {
   type Attribute,
   type Dimension,
+  ELEMENT_BYTES,
   type ElementType,
   encodeModel,
   type GraphSpec,
@@ -29,7 +30,8 @@ export class GraphBuilder {
     this.#prefix = prefix;
   }
 
-  input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
+  /** Without a shape, any number of dimensions will do. */
+  input(name: string, type: ElementType, shape: readonly Dimension[] | undefined): Value {
     this.#inputs.push({ name, type, shape });
     return name;
   }
@@ -41,9 +43,9 @@ export class GraphBuilder {
   }
 
   /** A large constant whose bytes are given to the session under the same name. */
-  weight(name: string, shape: readonly number[]): Value {
-    const sizeBytes = shape.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT);
-    this.#initializers.set(name, { name, type: "float32", shape, data: { external: name, sizeBytes } });
+  weight(name: string, shape: readonly number[], type: ElementType = "float32"): Value {
+    const sizeBytes = shape.reduce((product, size) => product * size, ELEMENT_BYTES[type]);
+    this.#initializers.set(name, { name, type, shape, data: { external: name, sizeBytes } });
     return name;
   }
 
@@ -65,6 +67,13 @@ export class GraphBuilder {
   float(value: number): Value {
     const name = `${this.#prefix}float:${value}`;
     this.#initializers.set(name, { name, type: "float32", shape: [], data: { inline: new Uint8Array(Float32Array.of(value).buffer) } });
+    return name;
+  }
+
+  /** An unsigned byte, without dimensions. */
+  byte(value: number): Value {
+    const name = `${this.#prefix}byte:${value}`;
+    this.#initializers.set(name, { name, type: "uint8", shape: [], data: { inline: Uint8Array.of(value) } });
     return name;
   }
 

@@ -1,8 +1,18 @@
 import { ProtobufWriter } from "./protobuf-writer.ts";
 
 /** ONNX element types that our graphs use, with their numbers in TensorProto.DataType. */
-export const ELEMENT_TYPES = { float32: 1, int64: 7, bool: 9 } as const;
+export const ELEMENT_TYPES = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
+
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  uint8: 1,
+  int8: 1,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
+};
 
 /** A fixed size, or the name of one that is known at run time only. */
 export type Dimension = number | string;

@@ -2,11 +2,19 @@ import { assert } from "#kernel";
 import type { Checkpoint, TensorLocation } from "../checkpoint/contract.ts";
 import { readTensorFloat32 } from "../safetensors/index.ts";
 import type { GraphBuilder, Value } from "./graph-builder.ts";
+import type { ElementType } from "./onnx-model.ts";
 
-/** Where the values of one constant come from: stored tensors one after another, or computed here. */
-type Source =
-  | { readonly kind: "stored"; readonly tensors: readonly TensorLocation[] }
-  | { readonly kind: "computed"; readonly values: Float32Array<ArrayBuffer> };
+/** Reads what one noted entry needs: the bytes of one constant, or of several that are made from the same tensors. */
+type Source = () => Promise<readonly WeightData[]>;
+
+/** A constant that is made from tensors; it is named after them. */
+export interface ConvertedPart {
+  readonly suffix: string;
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+type Values = Uint8Array<ArrayBuffer> | Int8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 
 /** The bytes of one constant of the graph, as the runtime's option `externalData` takes them. */
 export interface WeightData {
@@ -14,13 +22,13 @@ export interface WeightData {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
-/** Notes, while a graph is built, which constants it needs; reads them afterwards. All are float32 in memory, whatever is stored. */
+/** Notes, while a graph is built, which constants it needs; reads them afterwards. All are float32 in memory, whatever is stored, but those that are converted. */
 export class WeightPlan {
-  readonly #checkpoint: Checkpoint;
+  readonly #checkpoint: Pick<Checkpoint, "tensors">;
   readonly #graph: GraphBuilder;
   readonly #sources = new Map<string, Source>();
 
-  constructor(checkpoint: Checkpoint, graph: GraphBuilder) {
+  constructor(checkpoint: Pick<Checkpoint, "tensors">, graph: GraphBuilder) {
     this.#checkpoint = checkpoint;
     this.#graph = graph;
   }
@@ -29,11 +37,26 @@ export class WeightPlan {
   stored(...names: readonly string[]): Value {
     const tensors = names.map((name) => this.#locate(name));
     const firstSize = tensors.reduce((sum, { shape }) => sum + shape[0]!, 0);
-    return this.#add(names.join("+"), [firstSize, ...tensors[0]!.shape.slice(1)], { kind: "stored", tensors });
+    return this.#add(names.join("+"), [firstSize, ...tensors[0]!.shape.slice(1)], () => readStacked(tensors));
+  }
+
+  /** Several constants made from the values of tensors, stacked as by {@link stored}; of these, only one such stack is in memory at a time. */
+  converted(
+    names: readonly string[],
+    parts: readonly ConvertedPart[],
+    convert: (values: Float32Array<ArrayBuffer>) => readonly Values[],
+  ): readonly Value[] {
+    const tensors = names.map((name) => this.#locate(name));
+    const paths = parts.map(({ suffix }) => `${names.join("+")}.${suffix}`);
+    this.#sources.set(paths.join("&"), async () => {
+      const converted = convert(await readStacked(tensors));
+      return paths.map((path, index) => ({ path, data: bytesOf(converted[index]!) }));
+    });
+    return parts.map(({ type, shape }, index) => this.#graph.weight(paths[index]!, shape, type));
   }
 
   computed(name: string, shape: readonly number[], values: Float32Array<ArrayBuffer>): Value {
-    return this.#add(name, shape, { kind: "computed", values });
+    return this.#add(name, shape, async () => values);
   }
 
   has(name: string): boolean {
@@ -43,12 +66,12 @@ export class WeightPlan {
   /** Reads everything that was noted. Faults: those of the safetensors reader. */
   async read(): Promise<readonly WeightData[]> {
     const weights: WeightData[] = [];
-    for (const [path, source] of this.#sources) weights.push({ path, data: bytesOf(await readSource(source)) });
+    for (const read of this.#sources.values()) weights.push(...(await read()));
     return weights;
   }
 
-  #add(name: string, shape: readonly number[], source: Source): Value {
-    this.#sources.set(name, source);
+  #add(name: string, shape: readonly number[], read: () => Promise<Float32Array<ArrayBuffer>>): Value {
+    this.#sources.set(name, async () => [{ path: name, data: bytesOf(await read()) }]);
     return this.#graph.weight(name, shape);
   }
 
@@ -59,10 +82,10 @@ export class WeightPlan {
   }
 }
 
-async function readSource(source: Source): Promise<Float32Array<ArrayBuffer>> {
-  if (source.kind === "computed") return source.values;
+/** Tensors of a checkpoint, one after another along their first dimension, as float32. Faults: those of the safetensors reader. */
+export async function readStacked(tensors: readonly TensorLocation[]): Promise<Float32Array<ArrayBuffer>> {
   const parts: Float32Array<ArrayBuffer>[] = [];
-  for (const tensor of source.tensors) parts.push(await readTensorFloat32(tensor));
+  for (const tensor of tensors) parts.push(await readTensorFloat32(tensor));
   if (parts.length === 1) return parts[0]!;
   const stacked = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let end = 0;
@@ -73,6 +96,6 @@ async function readSource(source: Source): Promise<Float32Array<ArrayBuffer>> {
   return stacked;
 }
 
-function bytesOf(values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+function bytesOf(values: Values): Uint8Array<ArrayBuffer> {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

@@ -1,5 +1,7 @@
-import type { Millis, TenantId, Tokens } from "#kernel";
+import type { Bytes, Millis, TenantId, Tokens } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
+import type { EngineLoss } from "./engine-loss.ts";
+import type { BusTraffic, RunnerMemory } from "./runner/contract.ts";
 
 /** A delta's place in the engine. Valid from attach to detach. */
 export type Slot = number & { readonly brand?: "slot" };
@@ -53,8 +55,12 @@ export interface TokenLogprob {
   readonly top: readonly { readonly tokenId: number; readonly logprob: number }[];
 }
 
-/** What a sequence tells, in order: perhaps the prompt's log-probabilities (not for a resumed text), then one event per token, the last with a finish. */
+/**
+ * What a sequence tells, in order: perhaps the prompt's log-probabilities (not for a resumed text) or how much of the prompt was
+ * kept from earlier texts (where any was), then one event per token, the last with a finish.
+ */
 export type SequenceEvent =
+  | { readonly kind: "reused"; readonly promptTokens: Tokens }
   | { readonly kind: "prompt"; readonly logprobs: readonly (TokenLogprob | undefined)[] }
   | {
       readonly kind: "token";
@@ -63,6 +69,18 @@ export type SequenceEvent =
       /** Set on the last token only: `stop` for a stop token, `length` for maxTokens or the end of the context. */
       readonly finish: "stop" | "length" | undefined;
     };
+
+/** What the engine keeps of texts that have ended, for others that begin alike. */
+export interface PrefixLoad {
+  /** Tokens of all texts that might have begun where one of their owner's is kept, and those of them that did not have to be computed. */
+  readonly queriedTokens: Tokens;
+  readonly hitTokens: Tokens;
+  /** Kept now. Room that rows may have: it is no part of `kvTokensUsed`. */
+  readonly keptTokens: Tokens;
+  readonly keptBytes: Bytes;
+  /** Kept texts that had to go for others or for rows. */
+  readonly evictions: number;
+}
 
 /** How busy the engine is. */
 export interface EngineLoad {
@@ -86,6 +104,11 @@ export interface EngineLoad {
   /** Prompt and completion tokens computed so far. */
   readonly promptTokens: Tokens;
   readonly completionTokens: Tokens;
+  readonly prefixes: PrefixLoad;
+  /** What is held where the engine computes. */
+  readonly memory: RunnerMemory;
+  /** Undefined on the processor. */
+  readonly bus: BusTraffic | undefined;
 }
 
 /**
@@ -104,5 +127,5 @@ export interface Engine extends AsyncDisposable {
   generate(sequence: SequenceSpec, signal: AbortSignal): AsyncIterable<SequenceEvent>;
   load(): EngineLoad;
   /** Resolves with the reason when the engine can't go on; the owner starts another. */
-  readonly lost: Promise<Error>;
+  readonly lost: Promise<EngineLoss>;
 }

@@ -15,6 +15,8 @@ export interface EngineOptions {
   readonly chunkTokensMin: Tokens;
   /** Prompt tokens in one step of a row whose prompt's log-probabilities are wanted: their logits are all kept at once. */
   readonly scoredChunkTokensMax: Tokens;
+  /** The most of the cache that may keep what ended texts have computed, for others that begin alike; 0 to 1. Rows come first. */
+  readonly prefixShare: number;
 }
 
 /**
@@ -37,9 +39,12 @@ export function engineOptions(base: BaseInfo, chosen: Partial<EngineOptions> = {
     prefillTokensMax: Math.min(PREFILL_TOKENS_MOST, Math.max(PREFILL_TOKENS_LEAST, affordable)),
     chunkTokensMin: 32, // Below that, reading the weights costs more than the products.
     scoredChunkTokensMax: 32, // 6 MiB of logits for a vocabulary of 50,257.
+    prefixShare: 0.5, // The other half spares most rows evicting first, and lets their blocks lie together.
     ...chosen,
   };
-  for (const [name, value] of Object.entries(options)) {
+  const { prefixShare, ...counts } = options;
+  assert(prefixShare >= 0 && prefixShare <= 1, `engine option prefixShare must be from 0 to 1, not ${prefixShare}`);
+  for (const [name, value] of Object.entries(counts)) {
     assert(Number.isSafeInteger(value) && value > 0, `engine option ${name} must be a positive integer, not ${value}`);
   }
   return options;

@@ -248,6 +248,8 @@ describe("when something breaks", () => {
     expect((await engine.lost).message).toBe("out of memory");
     await expect(tokensOf(engine.generate(sequenceSpec(), never))).rejects.toMatchObject({ reason: "engine_lost" });
     await expect(engine.attach(toyDelta(1))).rejects.toMatchObject({ reason: "engine_lost" });
+    expect(runner.disposed, "what holds a lost device may never let go: that is for its owner to try").toBe(false);
+    await engine[Symbol.asyncDispose]();
     expect(runner.disposed).toBe(true);
   });
 

@@ -1,10 +1,13 @@
 import { assert, type Clock, Fault, isFault, type Millis, type TenantId, VirtualTokenCounter } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "./contract.ts";
+import { EngineLoss } from "./engine-loss.ts";
 import { type EngineOptions, engineOptions } from "./engine-options.ts";
 import { chooseNext, chooseToPark, planStep, type Share } from "./planner.ts";
-import type { Row, Runner } from "./runner/contract.ts";
-import { Sampler } from "./sampling/index.ts";
+import { PrefixCache } from "./prefix/index.ts";
+import type { RowLogits, Runner } from "./runner/contract.ts";
+import { isTop } from "./runner/step-logits.ts";
+import { createSamplers, type Samplers } from "./sampling/index.ts";
 import { Sequence } from "./sequence.ts";
 import { completionTokensMax } from "./sequence-check.ts";
 import { SlotReferences } from "./slot-references.ts";
@@ -25,7 +28,8 @@ export function openEngine(runner: Runner, deps: EngineDeps, options: Partial<En
 /** Work for the runner that is done between two steps. */
 interface Duty {
   readonly kind: "attach" | "detach";
-  readonly perform: () => void;
+  /** Its next part; false when another follows, with a step in between. */
+  readonly perform: () => Promise<boolean>;
   readonly refuse: (error: unknown) => void;
 }
 
@@ -35,12 +39,13 @@ interface Duty {
  */
 class BatchingEngine implements Engine {
   readonly base: BaseInfo;
-  readonly lost: Promise<Error>;
+  readonly lost: Promise<EngineLoss>;
   readonly #runner: Runner;
   readonly #deps: EngineDeps;
   readonly #options: EngineOptions;
-  readonly #sampler: Sampler;
+  readonly #samplers: Samplers;
   readonly #slots = new SlotReferences();
+  readonly #prefixes: PrefixCache;
   /** Who gets a row next. */
   readonly #turns = new VirtualTokenCounter<TenantId>();
   /** In order of arrival, but that whoever was parked is before those who never had a row. */
@@ -50,8 +55,8 @@ class BatchingEngine implements Engine {
   /** In order of admission. */
   readonly #running = new Set<Sequence>();
   readonly #ids = new Set<string>();
-  /** Rows of sequences that have ended; closed in the next turn, because now the runner may be at work. */
-  readonly #rowsToClose: { readonly row: Row; readonly reservedTokens: number }[] = [];
+  /** Sequences that have ended; their rows are closed in the next turn, because now the runner may be at work. */
+  readonly #toClose: Sequence[] = [];
   readonly #duties: Duty[] = [];
   #kvTokensUsed = 0;
   #steps = 0;
@@ -63,7 +68,7 @@ class BatchingEngine implements Engine {
   #completionTokens = 0;
   /** Why nothing new is taken: set once, by dispose or by a runner that failed. */
   #closed: Fault | undefined;
-  #declareLost!: (reason: Error) => void;
+  #declareLost!: (reason: EngineLoss) => void;
   #loop: Promise<void> = Promise.resolve();
   /** Something has changed since the loop last looked. */
   #changed = false;
@@ -74,7 +79,8 @@ class BatchingEngine implements Engine {
     this.#runner = runner;
     this.#deps = deps;
     this.#options = options;
-    this.#sampler = new Sampler(runner.base.vocabularySize);
+    this.#prefixes = new PrefixCache(runner, Math.floor(options.prefixShare * runner.limits.kvTokensMax));
+    this.#samplers = createSamplers(runner.base.vocabularySize);
     this.lost = new Promise((resolve) => {
       this.#declareLost = resolve;
     });
@@ -87,18 +93,19 @@ class BatchingEngine implements Engine {
   attach(delta: LoadedDelta): Promise<Slot> {
     const attachesWaiting = this.#duties.reduce((count, duty) => count + (duty.kind === "attach" ? 1 : 0), 0);
     if (attachesWaiting >= this.#options.attachesWaitingMax) return Promise.reject(noRoom("too many deltas wait to be attached"));
-    return this.#enqueue("attach", () => {
-      const slot = this.#runner.attach(delta);
-      if (slot === undefined) throw noRoom(`no slot or table rows are free for a delta of rank ${delta.rank}`);
-      this.#slots.attach(slot);
-      return slot;
-    });
+    return this.#enqueue("attach", this.#attachInParts(delta));
   }
 
   async detach(slot: Slot): Promise<void> {
     if (this.#closed) return; // The slots went with the runner.
+    const life = this.#slots.lifeOf(slot);
     this.#slots.detach(slot);
-    await this.#enqueue("detach", () => this.#runner.detach(slot));
+    const atOnce = async (): Promise<IteratorResult<undefined, void>> => {
+      this.#prefixes.forgetLife(life!);
+      this.#runner.detach(slot);
+      return { done: true, value: undefined };
+    };
+    await this.#enqueue("detach", { next: atOnce });
   }
 
   async *generate(spec: SequenceSpec, signal: AbortSignal): AsyncGenerator<SequenceEvent> {
@@ -138,6 +145,9 @@ class BatchingEngine implements Engine {
       outsideRunMs: this.#outsideRunMs,
       promptTokens: this.#promptTokens,
       completionTokens: this.#completionTokens,
+      prefixes: this.#prefixes.load,
+      memory: this.#runner.memory,
+      bus: this.#runner.bus,
     };
   }
 
@@ -145,6 +155,7 @@ class BatchingEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#close(new Fault("shutting_down", "the engine is stopping"));
     await this.#loop;
+    await this.#runner[Symbol.asyncDispose](); // Not by itself after a failure: releasing what a lost device holds may never return.
   }
 
   #accept(spec: SequenceSpec): Sequence {
@@ -152,8 +163,8 @@ class BatchingEngine implements Engine {
     assert(!this.#ids.has(spec.id), `sequence ${spec.id} exists already`);
     if (this.#waiting.size >= this.#options.queueDepthMax) throw new Fault("queue_full", `${this.#waiting.size} sequences wait already`);
     const completionMax = completionTokensMax(spec, this.base, this.#runner.limits.kvTokensMax);
-    const sequence = new Sequence(spec, completionMax, this.#options);
     this.#slots.use(spec.slot);
+    const sequence = new Sequence(spec, this.#slots.lifeOf(spec.slot)!, completionMax, this.#options);
     this.#ids.add(spec.id);
     this.#waiting.add(sequence);
     this.#turns.arrived(sequence.tenantId);
@@ -172,18 +183,34 @@ class BatchingEngine implements Engine {
     this.#unread.delete(sequence);
     this.#ids.delete(sequence.spec.id);
     this.#slots.release(sequence.spec.slot);
-    if (sequence.row !== undefined) this.#rowsToClose.push({ row: sequence.row, reservedTokens: sequence.reservedTokens });
+    if (sequence.row !== undefined) this.#toClose.push(sequence);
     this.#touch();
   }
 
-  #enqueue<T>(kind: Duty["kind"], work: () => T): Promise<T> {
+  async *#attachInParts(delta: LoadedDelta): AsyncGenerator<undefined, Slot> {
+    const slot = this.#runner.attach(delta);
+    if (slot === undefined) throw noRoom(`no slot or table rows are free for a delta of rank ${delta.rank}`);
+    try {
+      while (!(await this.#runner.fill(slot))) yield;
+    } catch (error) {
+      this.#runner.detach(slot);
+      throw error;
+    }
+    this.#slots.attach(slot);
+    return slot;
+  }
+
+  #enqueue<T>(kind: Duty["kind"], parts: AsyncIterator<undefined, T>): Promise<T> {
     if (this.#closed) return Promise.reject(this.#closed);
     return new Promise((resolve, refuse) => {
-      const perform = () => {
+      const perform = async () => {
         try {
-          resolve(work());
+          const { done, value } = await parts.next();
+          if (done) resolve(value);
+          return done === true;
         } catch (error) {
           refuse(error);
+          return true;
         }
       };
       this.#duties.push({ kind, perform, refuse });
@@ -209,9 +236,8 @@ class BatchingEngine implements Engine {
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error));
       this.#close(new Fault("engine_lost", `the engine can't go on: ${reason.message}`, { cause: reason }));
-      this.#declareLost(reason);
+      this.#declareLost(new EngineLoss("failed", reason.message));
     }
-    await this.#runner[Symbol.asyncDispose]();
   }
 
   /** One step, and what is due before it. False when there was nothing to run. */
@@ -220,14 +246,14 @@ class BatchingEngine implements Engine {
     const insideBefore = this.#runner.insideRunMs;
     this.#changed = false;
     this.#closeRows();
-    this.#performDuties();
+    await this.#performDuties();
     this.#admit();
     const plan = planStep([...this.#running], this.#options);
     if (plan.length === 0) return this.#duties.length > 0;
     const planned = new Set(plan.map(({ sequence }) => sequence));
     for (const sequence of this.#running) sequence.stepsPassedOver = planned.has(sequence) ? 0 : sequence.stepsPassedOver + 1;
     const logits = await this.#runner.run(plan.map(({ sequence, tokenCount }) => sequence.stepRow(tokenCount)));
-    for (const [index, share] of plan.entries()) this.#apply(share, logits[index]!);
+    for (const [index, share] of plan.entries()) await this.#apply(share, logits[index]!);
     await this.#deps.yieldTurn();
     const insideMs = this.#runner.insideRunMs - insideBefore;
     this.#steps++;
@@ -237,17 +263,27 @@ class BatchingEngine implements Engine {
   }
 
   #closeRows(): void {
-    for (const { row, reservedTokens } of this.#rowsToClose.splice(0)) {
-      this.#runner.close(row);
-      this.#kvTokensUsed -= reservedTokens;
-    }
+    for (const sequence of this.#toClose.splice(0)) this.#closeRow(sequence);
   }
 
-  /** In order of arrival; but at most one attach in a turn, so that running rows wait for one copy and not for many. */
-  #performDuties(): void {
-    for (let duty = this.#duties.shift(); duty; duty = this.#duties.shift()) {
-      duty.perform();
-      if (duty.kind === "attach" && this.#running.size > 0) return;
+  #closeRow(sequence: Sequence): void {
+    assert(sequence.row !== undefined, `sequence ${sequence.spec.id} has a row`);
+    this.#keepPrefix(sequence);
+    this.#runner.close(sequence.row);
+    this.#kvTokensUsed -= sequence.reservedTokens;
+  }
+
+  /** What it has computed is there for those that begin alike, unless its delta has left meanwhile. */
+  #keepPrefix(sequence: Sequence): void {
+    const text = sequence.soundText;
+    if (text && this.#slots.lifeOf(sequence.spec.slot) === text.owner.life) this.#prefixes.keep(sequence.row!, text);
+  }
+
+  /** In order of arrival; but at most one part of one attach in a turn, so that running rows wait for one copy and not for many. */
+  async #performDuties(): Promise<void> {
+    for (let duty = this.#duties[0]; duty; duty = this.#duties[0]) {
+      if (await duty.perform()) this.#duties.shift(); // Whoever closed the engine meanwhile has emptied the list.
+      if (duty.kind === "attach" && this.#running.size + this.#waiting.size > 0) return;
     }
   }
 
@@ -264,26 +300,25 @@ class BatchingEngine implements Engine {
         this.#park(parked);
         continue;
       }
-      const row = this.#runner.open(sequence.reservedTokens);
-      if (row === undefined) {
+      const opened = this.#prefixes.open(sequence.reservedTokens, sequence.reusableText);
+      if (!opened) {
         // The runner reserves in larger units than we count. It finds room when others end; alone, it never will.
         if (this.#running.size === 0) this.#end(sequence, { error: noRoom(`no cache for ${sequence.reservedTokens} tokens`) });
         return;
       }
-      sequence.row = row;
+      if (sequence.reusableText && !sequence.resumed) this.#prefixes.count(sequence.pendingTokens, opened.reusedTokens);
+      sequence.begin(opened);
       this.#kvTokensUsed += sequence.reservedTokens;
       this.#waiting.delete(sequence);
       this.#running.add(sequence);
-      // What is computed again for others' sake is not its tenant's to account for.
+      // What is computed again for others' sake is not its tenant's to account for, and what is not computed is nobody's.
       this.#turns.started(sequence.tenantId, sequence.resumed ? 0 : sequence.pendingTokens);
     }
   }
 
   /** Takes its row from a sequence; it goes on when it is read again and a row is free. */
   #park(sequence: Sequence): void {
-    assert(sequence.row !== undefined, "who is parked has a row");
-    this.#runner.close(sequence.row);
-    this.#kvTokensUsed -= sequence.reservedTokens;
+    this.#closeRow(sequence);
     this.#running.delete(sequence);
     this.#turns.ended(sequence.tenantId);
     const { paused } = sequence;
@@ -300,14 +335,20 @@ class BatchingEngine implements Engine {
   }
 
   /** A text that can't go on ends alone; its neighbours are not its problem. */
-  #apply({ sequence, tokenCount }: Share<Sequence>, logits: Float32Array): void {
-    if (sequence.phase === "prefilling" && !sequence.resumed) this.#promptTokens += tokenCount;
+  async #apply({ sequence, tokenCount }: Share<Sequence>, logits: RowLogits): Promise<void> {
+    const { phase } = sequence;
+    if (phase === "prefilling" && !sequence.resumed) this.#promptTokens += tokenCount;
     if (sequence.ended) return; // Cancelled while the step ran.
     try {
-      const progress = sequence.apply(tokenCount, logits, this.#sampler, this.base.vocabularySize);
+      const decided = sequence.apply(tokenCount, logits, this.#samplers);
+      const all = !decided && isTop(logits) ? await logits.dense() : undefined;
+      if (sequence.ended) return; // Cancelled while all logits came from the device.
+      const progress = all ? sequence.apply(tokenCount, all, this.#samplers) : decided;
+      assert(progress, "all logits tell the next token");
       this.#completionTokens += progress.newTokens;
       this.#turns.produced(sequence.tenantId, progress.newTokens);
       if (progress.finished) this.#end(sequence);
+      else if (phase === "prefilling" && sequence.phase === "decoding") this.#keepPrefix(sequence);
     } catch (error) {
       if (!isFault(error)) throw error;
       this.#end(sequence, { error });

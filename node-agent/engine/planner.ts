@@ -1,4 +1,4 @@
-import type { TenantId, Tokens } from "#kernel";
+import { rowsToShare, type TenantId, type Tokens } from "#kernel";
 
 /** A sequence that waits for a row. */
 export interface WaitingSequence {
@@ -79,14 +79,11 @@ export function chooseToPark<S extends RunningSequence>(
   const all = [...running];
   const paused = all.find((sequence) => sequence.paused);
   if (paused) return paused;
-  const byTenant = Map.groupBy(all, ({ tenantId }) => tenantId);
-  const share = rowsMax / (byTenant.size + (byTenant.has(wanted.tenantId) ? 0 : 1));
-  if ((byTenant.get(wanted.tenantId)?.length ?? 0) >= Math.floor(share)) return undefined;
-  const [richest] = [...byTenant.values()].sort((one, other) => other.length - one.length);
-  if (!richest || richest.length <= share) return undefined;
   // One must do: who gives up its row for nothing has to compute everything again for nothing.
-  const enough = richest.filter((sequence) => sequence.timesParked < PARKS_MAX && fits(wanted, room, sequence));
-  return enough.sort((one, other) => one.computedTokens - other.computedTokens)[0];
+  const enough = rowsToShare(all, wanted.tenantId, rowsMax)?.filter(
+    (sequence) => sequence.timesParked < PARKS_MAX && fits(wanted, room, sequence),
+  );
+  return enough?.sort((one, other) => one.computedTokens - other.computedTokens)[0];
 }
 
 function fits(wanted: WaitingSequence, room: Room, freed: WaitingSequence): boolean {

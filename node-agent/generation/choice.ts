@@ -1,4 +1,4 @@
-import { assert } from "#kernel";
+import { assert, type Tokens } from "#kernel";
 import type { TokenLogprob as WireTokenLogprob } from "#proto";
 import type { BaseHost, EngineUse } from "../base-host.ts";
 import type { SequenceSpec } from "../engine/contract.ts";
@@ -15,6 +15,8 @@ export interface ChoicePiece {
   readonly finish: "stop" | "length" | undefined;
   /** The prompt's tokens, with the piece that is to report them; else empty. */
   readonly prompt: readonly WireTokenLogprob[];
+  /** Of the prompt's tokens, those that were kept from earlier texts. With a choice's first token; else 0. */
+  readonly reusedTokens: Tokens;
 }
 
 /**
@@ -36,13 +38,14 @@ export async function* generateChoice(
     const ending = plan.stopTokenIds.has(tokenId) ? "stop" : index + 1 === plan.maxTokens ? "length" : undefined;
     const { finish } = text.push(tokenId, ending);
     if (!finish) continue;
-    yield { choice, text: "", tokenIds: [], logprobs: [], finish, prompt: [] };
+    yield { choice, text: "", tokenIds: [], logprobs: [], finish, prompt: [], reusedTokens: 0 };
     return;
   }
   // Who has tokens of the first choice already has the prompt, too: they come with the first of them.
   const echoes = request.echo && choice === 0 && emittedTokens.length === 0;
   const scored = echoes && plan.samplingOf(choice).topLogprobs !== undefined;
   let prompt = echoes && !scored ? promptTokens.map((tokenId) => toWireLogprob(host.codec, tokenId, undefined)) : [];
+  let reusedTokens: Tokens = 0;
   const over = new AbortController();
   const sequence: SequenceSpec = {
     ...identity,
@@ -59,11 +62,16 @@ export async function* generateChoice(
       prompt = promptTokens.map((tokenId, index) => toWireLogprob(host.codec, tokenId, event.logprobs[index]));
       continue;
     }
+    if (event.kind === "reused") {
+      reusedTokens = event.promptTokens;
+      continue;
+    }
     const step = text.push(event.tokenId, event.finish);
     if (step.finish) over.abort();
     const logprobs = event.logprob ? [toWireLogprob(host.codec, event.tokenId, event.logprob)] : [];
-    yield { choice, text: step.text, tokenIds: [event.tokenId], logprobs, finish: step.finish, prompt };
+    yield { choice, text: step.text, tokenIds: [event.tokenId], logprobs, finish: step.finish, prompt, reusedTokens };
     prompt = [];
+    reusedTokens = 0;
     if (step.finish) return;
   }
   assert(false, "a sequence ends with a finish");

@@ -49,6 +49,17 @@ describe("generating", () => {
     });
   });
 
+  it("says, to the reader and in the claim, how much of the prompt was found in the cache, once for all choices and attempts", async () => {
+    fake.engine.reused = 2;
+    const messages = await run(generateRequest({}, { n: 2 }));
+    expect(new Set(messages.map(({ usage }) => usage!.cachedTokens))).toEqual(new Set([2]));
+    expect(fake.claims.at(-1)!.usage).toMatchObject({ cachedTokens: 2 });
+    expect(fake.usages.at(-1)).toMatchObject({ cachedTokens: 2 });
+    const progress = [{ choice: 0, tokenIds: choicesOf(messages)[0]!.tokenIds.slice(0, 5), finished: false }];
+    const resumed = await run(generateRequest({ attempt: 1, progress }));
+    expect(resumed[0]!.usage, "the attempt that began it has said so").toMatchObject({ cachedTokens: 0, completionTokens: 6 });
+  });
+
   it("ends at a token of the base's end, which counts but has no text", async () => {
     fake.engine.script = [...(await encode("Yes.")), 1];
     const [choice] = choicesOf(await run(generateRequest()));

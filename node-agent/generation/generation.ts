@@ -107,6 +107,11 @@ class Counter {
   readonly #before: Usage;
   readonly #startedAt: Millis;
   readonly #lastAt = new Map<number, Millis>();
+  /**
+   * What the first choice to begin found in the cache: its siblings may well have found what it computed. Of the attempt that
+   * began the request alone: what later ones find does not make cheaper what was computed already.
+   */
+  #reusedTokens = 0;
   #completionTokens: number;
   #ended = false;
 
@@ -124,12 +129,14 @@ class Counter {
     const now = this.#deps.clock.monotonic();
     const lastAt = this.#lastAt.get(piece.choice);
     this.#work.produced(piece.tokenIds.length);
+    if (this.#lastAt.size === 0 && this.#before.completionTokens === 0) this.#reusedTokens = piece.reusedTokens;
     if (this.#lastAt.size === 0) this.#deps.observer.firstToken(this.#base, warmth, now - this.#startedAt);
     else if (lastAt !== undefined) this.#deps.observer.nextToken(this.#base, now - lastAt);
     this.#lastAt.set(piece.choice, now);
     this.#completionTokens += piece.tokenIds.length;
     this.lastFinish = piece.finish ?? this.lastFinish;
-    return { promptTokens: this.#promptTokens, cachedTokens: 0, completionTokens: this.#completionTokens };
+    const cachedTokens = Math.max(this.#before.cachedTokens, this.#reusedTokens);
+    return { promptTokens: this.#promptTokens, cachedTokens, completionTokens: this.#completionTokens };
   }
 
   /** The first ending counts. */
@@ -139,7 +146,7 @@ class Counter {
     const completionTokens = this.#completionTokens - this.#before.completionTokens;
     const promptTokens = this.#lastAt.size === 0 ? 0 : this.#promptTokens;
     const tookMs = this.#deps.clock.monotonic() - this.#startedAt;
-    this.#deps.observer.ended(this.#base, ending, { promptTokens, cachedTokens: 0, completionTokens }, tookMs);
+    this.#deps.observer.ended(this.#base, ending, { promptTokens, cachedTokens: this.#reusedTokens, completionTokens }, tookMs);
   }
 }
 

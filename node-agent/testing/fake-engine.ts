@@ -1,6 +1,7 @@
 import { Fault } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot, TokenLogprob } from "../engine/contract.ts";
+import { EngineLoss, type LossKind } from "../engine/engine-loss.ts";
 
 /** The token after `context`, by arithmetic; never one of the first two, which are special in the golden bases. */
 export function fakeNext(context: readonly number[], vocabularySize: number, shift = 0): number {
@@ -11,7 +12,7 @@ export function fakeNext(context: readonly number[], vocabularySize: number, shi
 /** An engine in this process whose texts can be computed by hand; tests can crash it and count what it did. */
 export class FakeEngine implements Engine {
   readonly base: BaseInfo;
-  readonly lost: Promise<Error>;
+  readonly lost: Promise<EngineLoss>;
   readonly attached = new Map<Slot, LoadedDelta>();
   readonly slotsMax: number;
   /** Tokens that were computed, whether or not someone read them. */
@@ -25,8 +26,10 @@ export class FakeEngine implements Engine {
   holdAt = Number.POSITIVE_INFINITY;
   /** Scripted tokens instead of arithmetic. */
   script: readonly number[] | undefined;
+  /** Of every prompt, what is said to have been kept from earlier texts. */
+  reused = 0;
   #slots = 0;
-  #lose!: (reason: Error) => void;
+  #lose!: (reason: EngineLoss) => void;
   #gone = new AbortController();
 
   constructor(base: BaseInfo, slotsMax = 4) {
@@ -37,9 +40,9 @@ export class FakeEngine implements Engine {
     });
   }
 
-  crash(): void {
+  crash(kind: LossKind = "ended"): void {
     this.#gone.abort(new Fault("engine_lost", "crashed"));
-    this.#lose(new Error("crashed"));
+    this.#lose(new EngineLoss(kind, "crashed"));
   }
 
   async attach(delta: LoadedDelta): Promise<Slot> {
@@ -64,6 +67,7 @@ export class FakeEngine implements Engine {
     try {
       if (spec.promptLogprobs)
         yield { kind: "prompt", logprobs: spec.promptTokens.map((id, index) => (index === 0 ? undefined : logprobOf(id))) };
+      if (this.reused > 0) yield { kind: "reused", promptTokens: this.reused };
       if (spec.maxTokens > 0) yield* this.#tokens(spec, either);
     } finally {
       this.running -= 1;
@@ -87,6 +91,9 @@ export class FakeEngine implements Engine {
       outsideRunMs: 0,
       promptTokens: 0,
       completionTokens: this.computed,
+      prefixes: { queriedTokens: 900, hitTokens: 640, keptTokens: 320, keptBytes: 5120, evictions: 2 },
+      memory: { weights: 4096, cache: 1024, tables: 512, workspace: 256 },
+      bus: { upBytes: 64, downBytes: 32 },
     };
   }
 

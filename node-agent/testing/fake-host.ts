@@ -1,4 +1,4 @@
-import { type Claim, type ClaimOutbox, NO_TRACER, seededRandom, VirtualClock } from "#kernel";
+import { type Claim, type ClaimOutbox, NO_TRACER, seededRandom, type Usage, VirtualClock } from "#kernel";
 import { openTextCodec } from "#model";
 import { NodeServiceGenerateRequest, type NodeServiceGenerateResponse, type Prompt, Sampling } from "#proto";
 import type { BaseHost } from "../base-host.ts";
@@ -18,6 +18,7 @@ export async function openFakeHost() {
   const clock = new VirtualClock();
   const claims: Claim[] = [];
   const endings: string[] = [];
+  const usages: Usage[] = [];
   let uses = 0;
   const outbox: Pick<ClaimOutbox, "write"> = {
     write: async (claim) => void claims.push(claim),
@@ -38,11 +39,14 @@ export async function openFakeHost() {
     observer: {
       firstToken: () => undefined,
       nextToken: () => undefined,
-      ended: (_base, ending) => void endings.push(ending),
+      ended: (_base, ending, usage) => {
+        endings.push(ending);
+        usages.push(usage);
+      },
     },
     tracer: NO_TRACER,
   };
-  return { host, engine, deps, claims, endings, clock, codec, info };
+  return { host, engine, deps, claims, endings, usages, clock, codec, info };
 }
 
 export const textPrompt = (text: string): Prompt => ({ kind: { $case: "text", value: text } });

@@ -1,4 +1,4 @@
-import { type Clock, type Millis, type TenantId, type Tokens, VirtualTokenCounter } from "#kernel";
+import { type Clock, type Millis, rowsToShare, type TenantId, type Tokens, VirtualTokenCounter } from "#kernel";
 import { FinishReason, type NodeServiceGenerateRequest, type NodeServiceGenerateResponse } from "#proto";
 import type { NodeClient } from "../nodes/index.ts";
 import { scriptedNode } from "./scripted-node.ts";
@@ -22,10 +22,10 @@ export interface SimulatedNode extends NodeClient {
  * max_tokens. As in the engine, a tenant with more than its share of the rows gives one back to a tenant with less.
  */
 export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
-  const turns = new VirtualTokenCounter<string>();
-  const waiting: { readonly tenantId: string; readonly begin: () => void }[] = [];
+  const turns = new VirtualTokenCounter<TenantId>();
+  const waiting: { readonly tenantId: TenantId; readonly begin: () => void }[] = [];
   /** Of the texts that have a row: how each is told to give it up. */
-  const rows = new Set<{ readonly tenantId: string; parked: boolean }>();
+  const rows = new Set<{ readonly tenantId: TenantId; parked: boolean }>();
   let running = 0;
   const fill = () => {
     for (let next = turns.next(); next !== undefined; next = turns.next()) {
@@ -39,20 +39,16 @@ export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
       first!.begin();
     }
   };
-  const takeBack = (tenantId: string): boolean => {
-    const byTenant = Map.groupBy(
-      [...rows].filter(({ parked }) => !parked),
-      (row) => row.tenantId,
-    );
-    const share = shape.rows / (byTenant.size + (byTenant.has(tenantId) ? 0 : 1));
-    const richest = [...byTenant.values()].sort((one, other) => other.length - one.length)[0];
-    if (!richest || richest.length <= share || (byTenant.get(tenantId)?.length ?? 0) >= Math.floor(share)) return false;
-    richest.at(-1)!.parked = true;
+  const takeBack = (tenantId: TenantId): boolean => {
+    const texts = [...rows].filter(({ parked }) => !parked);
+    const last = rowsToShare(texts, tenantId, shape.rows)?.at(-1);
+    if (!last) return false;
+    last.parked = true;
     running--;
     return true;
   };
 
-  async function row(tenantId: string, inputTokens: Tokens, signal: AbortSignal): Promise<void> {
+  async function row(tenantId: TenantId, inputTokens: Tokens, signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let begun = false;
     const begin = () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { COMPONENTS, type Component, GRACE, graceMs } from "#kernel";
+import { chooseCompute, type WeightFormat } from "#node-agent";
 import { called, componentOf, type Manifest, renderings, workloads } from "./manifests.ts";
 
 /** What may not be asked of an API server: each would let a part take more than it was given. */
@@ -201,6 +202,18 @@ describe.each([...renderings()])("%s", (_, manifests) => {
         ["cpu", "memory", "ephemeral-storage"].every((kind) => resources?.requests?.[kind] !== undefined) &&
         ["memory", "ephemeral-storage"].every((kind) => resources.limits?.[kind] !== undefined);
       expect(except(loads, (load) => everyContainer(load, bounded))).toEqual([]);
+    });
+
+    it("computes on an accelerator where it takes one, in a way that engines offer, and nowhere else", () => {
+      const flag = (load: Manifest, name: string) =>
+        containers(load)
+          .flatMap(({ args }: Manifest) => args as string[])
+          .find((arg) => arg.startsWith(`--${name}=`))
+          ?.slice(name.length + 3);
+      const takesOne = (load: Manifest) => containers(load).some(({ resources }) => resources?.limits?.["nvidia.com/gpu"] !== undefined);
+      const nodes = ours.filter((load) => componentOf(load) === "node-agent");
+      expect(except(nodes, (load) => (flag(load, "ep") === "webgpu") === takesOne(load))).toEqual([]);
+      for (const load of nodes.filter(takesOne)) chooseCompute("webgpu", flag(load, "weights") as WeightFormat | undefined);
     });
 
     it("leaves the number of pods to who scales them", () => {

@@ -1,8 +1,8 @@
 import { asTenantId, deltaDigest } from "#kernel";
 import { type BaseInfo, inspectDelta, type LoadedDelta, loadDelta, openCheckpoint } from "#model";
-import type { Slot } from "#node-agent";
+import { type Compute, DEFAULT_COMPUTE, type Slot } from "#node-agent";
 // Inside the door: the runner is the engine's own part, and loads the runtime into this process.
-import { openRunner, type Row, type Runner, type StepRow } from "../../node-agent/engine/runner/index.ts";
+import { denseLogits, openRunner, type Row, type Runner, type StepRow } from "../../node-agent/engine/runner/index.ts";
 import type { GoldenCase, GoldenPrompt, GoldenVariant } from "./golden-case.ts";
 
 const TENANT = asTenantId("golden");
@@ -13,10 +13,8 @@ export interface OpenCase extends AsyncDisposable {
   readonly slots: ReadonlyMap<GoldenVariant, Slot | undefined>;
 }
 
-export async function openCase(golden: GoldenCase): Promise<OpenCase> {
-  const checkpoint = await openCheckpoint(golden.baseDirectory);
-  const limits = { rowsMax: 32, kvTokensMax: 8192, slotsMax: 16, tableRanksMax: 512 };
-  const runner = await openRunner(checkpoint, { limits, threads: 1 });
+export async function openCase(golden: GoldenCase, compute: Compute = DEFAULT_COMPUTE): Promise<OpenCase> {
+  const runner = await openGoldenRunner(golden, compute);
   const slots = new Map<GoldenVariant, Slot | undefined>();
   for (const variant of golden.variants) {
     slots.set(variant, variant.deltaDirectory === undefined ? undefined : await attach(runner, variant.deltaDirectory));
@@ -24,13 +22,20 @@ export async function openCase(golden: GoldenCase): Promise<OpenCase> {
   return { runner, slots, [Symbol.asyncDispose]: () => runner[Symbol.asyncDispose]() };
 }
 
+/** The base of a case alone. */
+export async function openGoldenRunner({ baseDirectory }: GoldenCase, compute: Compute = DEFAULT_COMPUTE): Promise<Runner> {
+  const limits = { rowsMax: 32, kvTokensMax: 8192, slotsMax: 16, tableRanksMax: 512 };
+  return openRunner(await openCheckpoint(baseDirectory), { limits, threads: 1, compute });
+}
+
 async function attach(runner: Runner, directory: string): Promise<Slot> {
   const slot = runner.attach(await loadFolder(directory, runner.base));
   if (slot === undefined) throw new Error(`no room for ${directory}`);
+  while (!(await runner.fill(slot)));
   return slot;
 }
 
-async function loadFolder(directory: string, base: BaseInfo): Promise<LoadedDelta> {
+export async function loadFolder(directory: string, base: BaseInfo): Promise<LoadedDelta> {
   const identity = { tenantId: TENANT, baseDigest: base.digest };
   const digest = deltaDigest({ ...identity, ...(await inspectDelta(directory, base)) });
   return loadDelta(directory, { ...identity, digest }, base);
@@ -61,7 +66,7 @@ export async function answer(runner: Runner, asks: readonly Ask[], greedyTokens 
   for (let running = texts; running.length > 0; running = running.filter((text) => !text.done)) {
     const steps = running.map((text) => text.next());
     const logits = await runner.run(steps);
-    for (const [index, text] of running.entries()) text.take(logits[index]!, runner.base.vocabularySize);
+    for (const [index, text] of running.entries()) text.take(denseLogits(logits[index]!), runner.base.vocabularySize);
   }
   for (const text of texts) runner.close(text.row);
   return texts.map((text) => text.answer());

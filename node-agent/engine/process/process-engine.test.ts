@@ -93,7 +93,7 @@ describe("the end of the child", () => {
     for (const text of await Promise.allSettled(texts)) {
       expect(text).toMatchObject({ status: "rejected", reason: { reason: "engine_lost", retry: { kind: "other_node" } } });
     }
-    expect((await engine.lost).message).toContain("SIGKILL");
+    expect(await engine.lost).toMatchObject({ kind: "ended", message: expect.stringContaining("SIGKILL") });
     await expect(engine.attach(toyDelta(1))).rejects.toMatchObject({ reason: "engine_lost" });
     await expect(tokensOf(engine.generate(sequenceSpec(), never))).rejects.toMatchObject({ reason: "engine_lost" });
   });
@@ -101,7 +101,39 @@ describe("the end of the child", () => {
   test("by a runner that fails: the child says why before it goes", async () => {
     const engine = await toyProcess({ directory: "/breaks" });
     await expect(tokensOf(engine.generate(sequenceSpec(), never))).rejects.toMatchObject({ reason: "engine_lost" });
-    expect((await engine.lost).message).toBe("the runtime has had enough");
+    expect(await engine.lost).toMatchObject({ kind: "failed", message: "the runtime has had enough" });
+  });
+
+  test("by a device that was lost in the middle of a text: what came stays, and the next process starts anew", async () => {
+    const engine = await toyProcess({ directory: "/loses-device" });
+    const heard: SequenceEvent[] = [];
+    const reading = (async () => {
+      for await (const event of engine.generate(sequenceSpec({ maxTokens: 50 }), never)) heard.push(event);
+    })();
+    await expect(reading).rejects.toMatchObject({ reason: "engine_lost", retry: { kind: "other_node" } });
+    expect(heard.map((event) => event.kind === "token" && event.tokenId)).toEqual(toyText([5, 6, 7], heard.length));
+    expect(await engine.lost).toMatchObject({ kind: "failed", message: expect.stringContaining("Device was lost") });
+    expect(await tokensOf((await toyProcess()).generate(sequenceSpec(), never))).toEqual(toyText([5, 6, 7], 10));
+  });
+
+  test("because it hangs in a step: it is asked twice, killed, and lost", async () => {
+    const engine = await toyProcess({ directory: "/hangs", silenceMsMax: 150 });
+    await expect(tokensOf(engine.generate(sequenceSpec(), never))).rejects.toMatchObject({ reason: "engine_lost" });
+    expect(await engine.lost).toMatchObject({ kind: "silent" });
+  });
+
+  test("never comes from silence alone: who has nothing to do answers each time it is asked", async () => {
+    const clock = new VirtualClock();
+    const options = { directory: "/toy", name: "toy", threads: 1, limits: TOY_LIMITS, engine: {}, silenceMsMax: 1000 };
+    const engine = await startEngineProcess({ clock, entry }, options);
+    started.push(engine);
+    let before = engine.load();
+    for (let asked = 1; asked <= 3; asked++) {
+      await eventually(() => engine.load() !== before);
+      before = engine.load();
+      await clock.advance(1000);
+    }
+    expect(await tokensOf(engine.generate(sequenceSpec(), never))).toEqual(toyText([5, 6, 7], 10));
   });
 
   test("by dispose: what runs ends with shutting_down, and nobody calls the engine lost", async () => {

@@ -1,6 +1,7 @@
 import { type Clock, Fault, faultFrom, type Millis, SECOND } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
+import { EngineLoss } from "../engine-loss.ts";
 import { SlotReferences } from "../slot-references.ts";
 import { deltaMessages } from "./delta-parts.ts";
 import { ENGINE_PROGRAM, type EngineChannel, forkEngine } from "./engine-process.ts";
@@ -18,36 +19,41 @@ export interface EngineProcessOptions extends EngineStart {
   readonly startMsMax?: Millis;
   /** From being told to stop to being killed. A step that runs is always shorter. */
   readonly stopMsMax?: Millis;
+  /** So long without an answer, twice in a row, and the child is taken to hang. */
+  readonly silenceMsMax?: Millis;
 }
 
 /** A base of some gigabytes from a slow disk. */
 const START_MS_MAX: Millis = 120 * SECOND;
 const STOP_MS_MAX: Millis = 10 * SECOND;
+/** Longer than any step, also the first on a device, which compiles its kernels. */
+const SILENCE_MS_MAX: Millis = 60 * SECOND;
 
 /**
  * Starts an engine in a process of its own, so that neither its steps nor a crash of its runtime reach this one.
  * Throws the Fault with which the base could not be opened, or engine_lost when the process ended before it was ready.
  */
 export async function startEngineProcess(deps: EngineProcessDeps, options: EngineProcessOptions): Promise<Engine> {
-  const { startMsMax = START_MS_MAX, stopMsMax = STOP_MS_MAX, directory, name, threads, limits, engine } = options;
+  const { startMsMax = START_MS_MAX, stopMsMax = STOP_MS_MAX, silenceMsMax = SILENCE_MS_MAX, ...start } = options;
   const starting = Promise.withResolvers<Extract<FromEngine, { kind: "ready" }>>();
   const early = (message: FromEngine) => {
     if (message.kind === "ready") starting.resolve(message);
     else if (message.kind === "failed") starting.reject(faultFrom(message.fault));
   };
   let receive = early;
-  const channel = forkEngine(deps.entry ?? ENGINE_PROGRAM, name, (message) => receive(message));
+  const channel = forkEngine(deps.entry ?? ENGINE_PROGRAM, start.name, (message) => receive(message));
   const timer = new AbortController();
   channel.ended.then((reason) => starting.reject(lostFault(reason)));
   deps.clock.after(startMsMax, timer.signal).then(
     () => starting.reject(lostFault(new Error(`the engine's process was not ready after ${startMsMax} ms`))),
     () => undefined, // Ready in time.
   );
-  void channel.send({ kind: "start", start: { directory, name, threads, limits, engine } });
+  void channel.send({ kind: "start", start });
   try {
     const ready = await starting.promise;
     const running = new ProcessEngine(channel, deps.clock, ready.base, ready.load, stopMsMax);
     receive = (message) => running.receive(message);
+    void running.watch(silenceMsMax);
     return running;
   } catch (error) {
     channel.kill();
@@ -65,7 +71,7 @@ function lostFault(reason: Error): Fault {
 /** The parent's side: an {@link Engine} whose work is done by the child at the other end of `channel`. */
 class ProcessEngine implements Engine {
   readonly base: BaseInfo;
-  readonly lost: Promise<Error>;
+  readonly lost: Promise<EngineLoss>;
   readonly #channel: EngineChannel;
   readonly #clock: Clock;
   readonly #stopMsMax: Millis;
@@ -77,8 +83,11 @@ class ProcessEngine implements Engine {
   /** Why nothing is taken any more. */
   #closed: Fault | undefined;
   /** What the child said before it ended. */
-  #lastWord: Error | undefined;
-  #declareLost!: (reason: Error) => void;
+  #lastWord: EngineLoss | undefined;
+  /** Whether the child has said anything since it was last asked. */
+  #heard = false;
+  readonly #watching = new AbortController();
+  #declareLost!: (reason: EngineLoss) => void;
   #stopping: Promise<void> | undefined;
 
   constructor(channel: EngineChannel, clock: Clock, base: BaseInfo, load: EngineLoad, stopMsMax: Millis) {
@@ -90,7 +99,7 @@ class ProcessEngine implements Engine {
     this.lost = new Promise((resolve) => {
       this.#declareLost = resolve;
     });
-    channel.ended.then((exit) => this.#ended(this.#lastWord ?? exit));
+    channel.ended.then((exit) => this.#ended(this.#lastWord ?? new EngineLoss("ended", exit.message)));
   }
 
   async attach(delta: LoadedDelta): Promise<Slot> {
@@ -148,7 +157,23 @@ class ProcessEngine implements Engine {
     return this.#stopping;
   }
 
+  /** Kills a child that hangs. Asks twice, since it may be this process that stood still in between. */
+  async watch(silenceMsMax: Millis): Promise<void> {
+    for (let unanswered = 0; unanswered < 2; unanswered = this.#heard ? 0 : unanswered + 1) {
+      this.#heard = false;
+      void this.#channel.send({ kind: "ask" });
+      try {
+        await this.#clock.after(silenceMsMax, this.#watching.signal);
+      } catch {
+        return; // It has ended, of which `#ended` tells.
+      }
+    }
+    this.#lastWord = new EngineLoss("silent", `the engine's process did not answer for ${2 * silenceMsMax} ms`);
+    this.#channel.kill();
+  }
+
   receive(message: FromEngine): void {
+    this.#heard = true;
     if ("load" in message) this.#load = message.load;
     switch (message.kind) {
       case "news":
@@ -161,7 +186,8 @@ class ProcessEngine implements Engine {
         this.#take(message.call)?.reject(faultFrom(message.fault));
         return;
       case "lost":
-        this.#lastWord = new Error(message.message); // The process ends next.
+        this.#lastWord = new EngineLoss("failed", message.message);
+        this.#channel.kill(); // It would end by itself, but for a driver that hangs when a lost device is let go.
     }
   }
 
@@ -187,7 +213,8 @@ class ProcessEngine implements Engine {
     return call;
   }
 
-  #ended(reason: Error): void {
+  #ended(reason: EngineLoss): void {
+    this.#watching.abort();
     const expected = this.#closed !== undefined;
     this.#closed ??= lostFault(reason);
     for (const { queue } of this.#streams.values()) queue.fail(this.#closed);

@@ -30,6 +30,8 @@ export type ToEngine =
   /** The consumer has taken so many events: as many more may be sent. */
   | { readonly kind: "credit"; readonly stream: number; readonly events: number }
   | { readonly kind: "cancel"; readonly stream: number }
+  /** Is anybody there? Answered with news, between two steps. */
+  | { readonly kind: "ask" }
   | { readonly kind: "stop" };
 
 /** What one stream tells in a turn; `end` is its last word. */
@@ -70,6 +72,7 @@ const TO_ENGINE: ReadonlySet<string> = new Set<ToEngine["kind"]>([
   "generate",
   "credit",
   "cancel",
+  "ask",
   "stop",
 ]);
 const FROM_ENGINE: ReadonlySet<string> = new Set<FromEngine["kind"]>(["ready", "failed", "reply", "refusal", "news", "lost"]);

@@ -78,6 +78,9 @@ export class EngineServer implements AsyncDisposable {
         this.#streams.get(message.stream)?.abort.abort();
         this.#outbox.schedule(); // The load has changed, perhaps without another step.
         return;
+      case "ask":
+        this.#outbox.schedule();
+        return;
       default:
         unreachable(message);
     }

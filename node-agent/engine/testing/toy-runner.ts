@@ -1,7 +1,9 @@
 import { asBaseDigest, assert, type Tokens } from "#kernel";
-import type { BaseInfo, LoadedDelta } from "#model";
+import { type BaseInfo, BLOCK_TOKENS, type LoadedDelta } from "#model";
 import type { Slot } from "../contract.ts";
-import type { Row, Runner, RunnerLimits, StepLogits, StepRow } from "../runner/contract.ts";
+import type { Beginning, Row, RowLogits, Runner, RunnerLimits, StepLogits, StepRow, TopLogits } from "../runner/contract.ts";
+import { largestLogits } from "./largest-logits.ts";
+import { type ToyContext, ToyPrefixes } from "./toy-prefixes.ts";
 
 export const TOY_VOCABULARY = 101;
 
@@ -59,7 +61,7 @@ export function toyDelta(shift: number, rank = 8): LoadedDelta {
 export class ToyRunner implements Runner {
   readonly base: BaseInfo;
   readonly limits: RunnerLimits;
-  readonly memoryBytes = 0;
+  readonly memory = { weights: 4, cache: 3, tables: 2, workspace: 1 };
   insideRunMs = 0;
   disposed = false;
   /** Every step so far: tokens per row. */
@@ -68,14 +70,25 @@ export class ToyRunner implements Runner {
   beforeRun: (rows: readonly StepRow[]) => void = () => undefined;
   /** Called at the end of each step, while its promise is pending. */
   afterRun: () => void = () => undefined;
-  readonly #contexts = new Map<Row, { tokens: number[]; tokensMax: number }>();
+  /** How often a delta is to be filled before it is all there. */
+  partsPerDelta = 1;
+  /** Called before a part of a delta is filled. */
+  beforeFill: () => void = () => undefined;
+  /** How many of the largest logits a row gets that asks for those; all when undefined. */
+  topCount: number | undefined;
+  /** Called when the largest logits were not enough and all are fetched. */
+  beforeDense: () => void = () => undefined;
+  readonly prefixes: ToyPrefixes;
+  readonly #contexts = new Map<Row, ToyContext>();
   readonly #shifts = new Map<Slot, number>();
+  readonly #partsLeft = new Map<Slot, number>();
   #rows = 0;
   #inRun = false;
 
-  constructor(limits: Partial<RunnerLimits> = {}, base: BaseInfo = TOY_BASE) {
+  constructor(limits: Partial<RunnerLimits> = {}, base: BaseInfo = TOY_BASE, prefixUnitTokens = BLOCK_TOKENS) {
     this.limits = { ...TOY_LIMITS, ...limits };
     this.base = base;
+    this.prefixes = new ToyPrefixes(prefixUnitTokens, this.#contexts);
   }
 
   get openRows(): number {
@@ -88,7 +101,17 @@ export class ToyRunner implements Runner {
     let slot = 0;
     while (this.#shifts.has(slot)) slot++;
     this.#shifts.set(slot, delta.layers[0]!.a[0]!);
+    this.#partsLeft.set(slot, this.partsPerDelta);
     return slot;
+  }
+
+  fill(slot: Slot): boolean | Promise<boolean> {
+    assert(!this.#inRun, "fill during a run");
+    this.beforeFill();
+    const left = this.#partsLeft.get(slot);
+    assert(left !== undefined && left > 0, "fill of nothing");
+    this.#partsLeft.set(slot, left - 1);
+    return Promise.resolve(left === 1);
   }
 
   detach(slot: Slot): void {
@@ -96,11 +119,14 @@ export class ToyRunner implements Runner {
     assert(this.#shifts.delete(slot), "detach of nothing");
   }
 
-  open(tokensMax: Tokens): Row | undefined {
+  open(tokensMax: Tokens, from?: Beginning): Row | undefined {
     assert(!this.#inRun, "open during a run");
     if (this.#contexts.size >= this.limits.rowsMax) return undefined;
+    const reserved = this.#contexts.values().reduce((sum, context) => sum + context.tokensMax, tokensMax);
+    if (this.prefixes.keptTokens > 0 && reserved + this.prefixes.keptTokens > this.limits.kvTokensMax) return undefined;
     const row = this.#rows++;
-    this.#contexts.set(row, { tokens: [], tokensMax });
+    const { tokens, shift } = from ? this.prefixes.begin(from) : { tokens: [], shift: undefined };
+    this.#contexts.set(row, { tokens, tokensMax, shift });
     return row;
   }
 
@@ -121,19 +147,31 @@ export class ToyRunner implements Runner {
     return logits;
   }
 
-  #runRow({ row, tokens, slot, logits }: StepRow): Float32Array {
+  #runRow({ row, tokens, slot, logits }: StepRow): RowLogits {
     const context = this.#contexts.get(row);
     assert(context && tokens.length > 0, "a row must be open and get tokens");
     const shift = slot === undefined ? 0 : this.#shifts.get(slot);
     assert(shift !== undefined, "a row's slot must be attached");
+    assert(slot === undefined || this.#partsLeft.get(slot) === 0, "a row's slot must be filled");
+    assert(context.shift === undefined || context.shift === shift, "a row goes on with the delta that it began with");
+    context.shift = shift;
     const kept: Float32Array[] = [];
     for (const token of tokens) {
       context.tokens.push(token);
       kept.push(toyLogits(context.tokens, shift));
     }
     assert(context.tokens.length <= context.tokensMax, "a row exceeds what it reserved");
-    const wanted = logits === "all" ? kept : logits === "last" ? kept.slice(-1) : [];
+    if (logits === "top" && this.topCount !== undefined) return this.#topLogits(kept.at(-1)!, this.topCount);
+    const wanted = logits === "all" ? kept : logits === "none" ? [] : kept.slice(-1);
     return Float32Array.from(wanted.flatMap((row) => [...row]));
+  }
+
+  #topLogits(all: Float32Array, count: number): TopLogits {
+    const dense = async () => {
+      this.beforeDense();
+      return all;
+    };
+    return { ...largestLogits(all, count), dense };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

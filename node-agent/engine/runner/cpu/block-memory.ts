@@ -18,6 +18,8 @@ export interface NewKeyValues {
 /** Keys and values in blocks, one array per layer and kind. The system gives memory as blocks are first written. */
 export class BlockMemory {
   readonly memoryBytes: Bytes;
+  /** Keys and values of one block in all layers. */
+  readonly blockBytes: Bytes;
   /** Keys and values of layer 0, of layer 1, …: the order in which the graph hands out new ones. */
   readonly #arrays: readonly Float32Array<ArrayBuffer>[];
   readonly #heads: number;
@@ -30,6 +32,7 @@ export class BlockMemory {
     this.#headSize = base.headSize;
     this.#blockSize = base.kvHeadCount * BLOCK_TOKENS * base.headSize;
     this.#arrays = Array.from({ length: 2 * base.layerCount }, () => new Float32Array(blocksMax * this.#blockSize));
+    this.blockBytes = this.#arrays.length * this.#blockSize * Float32Array.BYTES_PER_ELEMENT;
     this.memoryBytes = this.#arrays.reduce((sum, array) => sum + array.byteLength, 0);
   }
 

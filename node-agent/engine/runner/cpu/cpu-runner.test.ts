@@ -8,7 +8,7 @@ import type { Slot } from "../../contract.ts";
 import type { Row, Runner } from "../contract.ts";
 import { referenceForward } from "../reference-forward.ts";
 import { createTinyCheckpoint, createTinyDelta, TINY_CONFIGS } from "../tiny-checkpoint.ts";
-import { openCpuRunner } from "./cpu-runner.ts";
+import { type DenseRunner, openCpuRunner } from "./cpu-runner.ts";
 
 const LIMITS = { rowsMax: 8, kvTokensMax: 2048, slotsMax: 16, tableRanksMax: 512 };
 /** As asked of the whole system, against transformers in float32. */
@@ -27,6 +27,15 @@ describe.each(Object.entries(TINY_CONFIGS))("%s", async (name, config) => {
     const prompt = tokens(20);
     const [logits] = await runner.run([{ row: row(runner), tokens: prompt, slot: undefined, logits: "all" }]);
     expectClose(logits!, await referenceForward(checkpoint, prompt));
+  });
+
+  test("who is content with the largest logits gets all, since they are here", async () => {
+    await using runner = await open(checkpoint);
+    const prompt = tokens(5);
+    const [asked, all] = await runner.run(
+      (["top", "last"] as const).map((logits) => ({ row: row(runner), tokens: prompt, slot: undefined, logits })),
+    );
+    expect(asked).toEqual(all);
   });
 
   test("chunks, single tokens and the whole give the same, also across blocks of the cache", async () => {
@@ -170,7 +179,7 @@ describe("a batch over time", async () => {
   });
 });
 
-function open(checkpoint: Checkpoint, limits = LIMITS): Promise<Runner> {
+function open(checkpoint: Checkpoint, limits = LIMITS): Promise<DenseRunner> {
   return openCpuRunner(checkpoint, { limits, threads: 1 });
 }
 

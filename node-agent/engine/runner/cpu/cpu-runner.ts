@@ -1,10 +1,12 @@
 import { InferenceSession } from "onnxruntime-node";
 import { assert, type Clock, type Millis, systemClock } from "#kernel";
 import { buildDecoderGraph, type Checkpoint, DECODER_VALUES, type LoadedDelta } from "#model";
+import { DEFAULT_COMPUTE } from "../../compute.ts";
 import type { Slot } from "../../contract.ts";
-import type { Row, Runner, RunnerLimits, RunnerOptions, StepLogits, StepRow } from "../contract.ts";
+import type { Beginning, PrefixKeeper, Row, Runner, RunnerLimits, RunnerMemory, RunnerOptions, StepRow } from "../contract.ts";
 import { DeltaTables } from "./delta-tables.ts";
 import { type BoundBlocks, KvCache } from "./kv-cache.ts";
+import { chooseLinearFormat } from "./linear-format.ts";
 import { planBatches, type StepBatch } from "./step-batch.ts";
 import { attentionFeeds, type BatchRow, cacheFeeds, deltaFeeds, type Feeds, tableFeeds, tokenFeeds } from "./step-feeds.ts";
 
@@ -14,9 +16,14 @@ import { attentionFeeds, type BatchRow, cacheFeeds, deltaFeeds, type Feeds, tabl
  */
 const SPIN_MICROS = 100;
 
+/** All logits are in this process's memory anyway: a row that asks for the largest gets them all. */
+export interface DenseRunner extends Runner {
+  run(rows: readonly StepRow[]): Promise<readonly Float32Array[]>;
+}
+
 /** A runner on the processor, its cache and tables in the process's own memory. See {@link openRunner}. */
-export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptions): Promise<Runner> {
-  const graph = buildDecoderGraph(checkpoint);
+export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptions): Promise<DenseRunner> {
+  const graph = buildDecoderGraph(checkpoint, await chooseLinearFormat((options.compute ?? DEFAULT_COMPUTE).weights));
   const weights = await graph.readWeights();
   const session = await InferenceSession.create(graph.model, {
     externalData: weights,
@@ -28,7 +35,7 @@ export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptio
   return new CpuRunner(checkpoint, session, weightsBytes, options);
 }
 
-class CpuRunner implements Runner {
+class CpuRunner implements DenseRunner {
   readonly base;
   readonly limits: RunnerLimits;
   readonly #session: InferenceSession;
@@ -56,24 +63,34 @@ class CpuRunner implements Runner {
     return this.#insideRunMs;
   }
 
-  get memoryBytes(): number {
-    return this.#weightsBytes + this.#cache.memoryBytes + this.#tables.memoryBytes;
+  get memory(): RunnerMemory {
+    const { memoryBytes: cache, stagingBytes: workspace } = this.#cache;
+    return { weights: this.#weightsBytes, cache, tables: this.#tables.memoryBytes, workspace };
   }
 
   attach(delta: LoadedDelta): Slot | undefined {
     return this.#tables.attach(delta);
   }
 
+  /** Attaching has copied it: memory to memory, that takes less than a step. */
+  fill(): boolean {
+    return true;
+  }
+
   detach(slot: Slot): void {
     this.#tables.detach(slot);
   }
 
-  open(tokensMax: number): Row | undefined {
+  get prefixes(): PrefixKeeper {
+    return this.#cache;
+  }
+
+  open(tokensMax: number, from?: Beginning): Row | undefined {
     assert(tokensMax <= this.base.contextTokensMax, "a sequence stays within the context of its base");
     if (this.#rows.size >= this.limits.rowsMax) return undefined;
     let row: Row = 0;
     while (this.#rows.has(row)) row++;
-    if (!this.#cache.open(row, tokensMax)) return undefined;
+    if (!this.#cache.open(row, tokensMax, from)) return undefined;
     this.#rows.add(row);
     return row;
   }
@@ -83,7 +100,7 @@ class CpuRunner implements Runner {
     this.#rows.delete(row);
   }
 
-  async run(rows: readonly StepRow[]): Promise<StepLogits> {
+  async run(rows: readonly StepRow[]): Promise<readonly Float32Array[]> {
     for (const { row, tokens } of rows) {
       assert(tokens.length > 0 && tokens.length <= this.#cache.room(row), `row ${row} takes from 1 token up to what it reserved`);
     }
@@ -123,7 +140,7 @@ class CpuRunner implements Runner {
     for (const [index, { row, tokens }] of stepRows.entries()) this.#cache.append(row, added, index, span, tokens.length);
     let from = 0;
     for (const [index, { logits: wanted, tokens }] of stepRows.entries()) {
-      const count = wanted === "all" ? tokens.length : wanted === "last" ? 1 : 0;
+      const count = wanted === "all" ? tokens.length : wanted === "none" ? 0 : 1;
       logits[indexes[index]!] = outputs.logits.subarray(from, from + count * this.base.vocabularySize);
       from += count * this.base.vocabularySize;
     }

@@ -17,7 +17,11 @@ export interface DeltaPlaces {
  * Gives every token a place in the chunk of its delta. Tokens of the plain base share one place at which nothing is
  * selected, in the chunk with the fewest tokens. Places without a token compute token 0 for nobody.
  */
-export function placeTokens(slots: readonly (Slot | undefined)[], span: number, bound: BoundDeltas): DeltaPlaces {
+export function placeTokens(
+  slots: readonly (Slot | undefined)[],
+  span: number,
+  bound: Pick<BoundDeltas, "chunkRanks" | "chunkCount" | "places">,
+): DeltaPlaces {
   const counts = new Array<number>(bound.chunkCount).fill(0);
   for (const slot of slots) if (slot !== undefined) counts[bound.places.get(slot)!.chunk]! += span;
   const emptiest = counts.indexOf(Math.min(...counts));

@@ -1,12 +1,12 @@
 import { assert, type Bytes, type Tokens } from "#kernel";
 import { type BaseInfo, BLOCK_TOKENS } from "#model";
+import type { Beginning, Prefix, PrefixKeeper } from "../contract.ts";
 import { BlockMemory, type BlockWindow } from "./block-memory.ts";
+import { type BlockOwner, BlockOwners } from "./block-owners.ts";
 
-/** What one sequence has in the cache. */
-interface CachedRow {
+/** What one sequence has in the cache; its blocks are enough for `length`. */
+interface CachedRow extends BlockOwner {
   readonly reservedTokens: Tokens;
-  /** In order of position; enough for `length`. */
-  readonly blocks: number[];
   length: Tokens;
 }
 
@@ -22,20 +22,28 @@ const MOVES_PER_STEP_MAX = 2;
 const SPREAD_MAX = 1.25;
 
 /**
- * Keys and values of all open rows, outside of the runtime. The runtime binds consecutive blocks without a copy, so the
- * blocks of rows that step together belong together at the front. Closing rows leave holes; a few blocks move per step
- * to fill them, so that no step ever pays for all.
+ * Keys and values of all open rows and kept prefixes, outside of the runtime. The runtime binds consecutive blocks without a
+ * copy, so the blocks of rows that step together belong together at the front. Closing rows leave holes; a few blocks move
+ * per step to fill them, so that no step ever pays for all.
+ *
+ * Blocks that only prefixes have (idle ones) and the most that open rows may come to have never exceed all blocks: a row
+ * that was opened always finds the next one. Keeping adds none, because it takes blocks of a row that has reserved them.
  */
-export class KvCache {
+export class KvCache implements PrefixKeeper {
+  readonly unitTokens: Tokens = BLOCK_TOKENS;
   readonly #base: BaseInfo;
   readonly #memory: BlockMemory;
   readonly #tokensMax: Tokens;
   readonly #rows = new Map<number, CachedRow>();
-  /** Who has each block; undefined for a free one. The block after the last is for swapping. */
-  readonly #owners: (CachedRow | undefined)[];
+  readonly #prefixes = new Map<Prefix, BlockOwner>();
+  #prefixCount = 0;
+  /** Of all blocks but the one after the last, which is for swapping. */
+  readonly #owners: BlockOwners;
   /** Blocks that have been written since the start. */
   readonly #written = new Set<number>();
   #reservedTokens: Tokens = 0;
+  /** The most that all open rows may come to have. */
+  #reservedBlocks = 0;
   #staging: BlockMemory | undefined;
 
   constructor(base: BaseInfo, rowsMax: number, tokensMax: Tokens) {
@@ -44,26 +52,69 @@ export class KvCache {
     this.#base = base;
     this.#tokensMax = tokensMax;
     this.#memory = new BlockMemory(base, blocksMax + 1);
-    this.#owners = new Array<CachedRow | undefined>(blocksMax).fill(undefined);
+    this.#owners = new BlockOwners(blocksMax);
   }
 
   get memoryBytes(): Bytes {
-    return this.#memory.memoryBytes + (this.#staging?.memoryBytes ?? 0);
+    return this.#memory.memoryBytes;
   }
 
-  /** False when there is no room; then nothing has changed. */
-  open(row: number, tokensMax: Tokens): boolean {
+  /** Where a row's scattered blocks are laid together. */
+  get stagingBytes(): Bytes {
+    return this.#staging?.memoryBytes ?? 0;
+  }
+
+  get keptTokens(): Tokens {
+    return this.#owners.kept * BLOCK_TOKENS;
+  }
+
+  get keptBytes(): Bytes {
+    return this.#owners.kept * this.#memory.blockBytes;
+  }
+
+  /**
+   * False when there is no room beside what is kept; then nothing has changed. A row takes over the blocks of its beginning
+   * that no other row has, and gets copies of the others.
+   */
+  open(row: number, tokensMax: Tokens, from?: Beginning): boolean {
     if (this.#reservedTokens + tokensMax > this.#tokensMax) return false;
+    const beginning = from ? this.#blocksOf(from) : [];
+    const idleAfter = this.#owners.idle - beginning.filter((block) => !this.#owners.hasRow(block)).length;
+    if (this.#reservedBlocks + blocksFor(tokensMax) + idleAfter > this.#owners.blockCount) return false;
     this.#reservedTokens += tokensMax;
-    this.#rows.set(row, { reservedTokens: tokensMax, blocks: [], length: 0 });
+    this.#reservedBlocks += blocksFor(tokensMax);
+    const opened: CachedRow = { reservedTokens: tokensMax, blocks: [], length: from?.tokens ?? 0 };
+    this.#rows.set(row, opened);
+    for (const block of beginning) {
+      if (this.#owners.hasRow(block)) this.#memory.copy(block, this.#takeBlock(opened));
+      else this.#owners.addToRow(opened, block);
+    }
     return true;
   }
 
   close(row: number): void {
     const cached = this.#row(row);
-    for (const block of cached.blocks) this.#owners[block] = undefined;
+    this.#owners.closeRow(cached);
     this.#reservedTokens -= cached.reservedTokens;
+    this.#reservedBlocks -= blocksFor(cached.reservedTokens);
     this.#rows.delete(row);
+  }
+
+  /** Never undefined: what is kept is in the cache already. */
+  keep(row: number, tokens: Tokens, shared?: Beginning): Prefix {
+    const { blocks, length } = this.#row(row);
+    assert(tokens > 0 && tokens <= length && tokens % BLOCK_TOKENS === 0, "whole blocks are kept, of what was computed");
+    const common = shared ? this.#blocksOf(shared) : [];
+    const kept: BlockOwner = { blocks: [] };
+    for (const block of [...common, ...blocks.slice(common.length, tokens / BLOCK_TOKENS)]) this.#owners.addToPrefix(kept, block);
+    const prefix: Prefix = this.#prefixCount++;
+    this.#prefixes.set(prefix, kept);
+    return prefix;
+  }
+
+  forget(prefix: Prefix): void {
+    this.#owners.forgetPrefix(this.#prefix(prefix));
+    this.#prefixes.delete(prefix);
   }
 
   length(row: number): Tokens {
@@ -113,13 +164,16 @@ export class KvCache {
     }
   }
 
-  #takeBlock(row: CachedRow): void {
-    const block = this.#owners.indexOf(undefined);
-    assert(block >= 0, "what was reserved is there");
+  #takeBlock(row: CachedRow): number {
+    const block = this.#owners.firstFree();
     if (this.#written.has(block)) this.#memory.clear(block);
     this.#written.add(block);
-    this.#owners[block] = row;
-    row.blocks.push(block);
+    this.#owners.addToRow(row, block);
+    return block;
+  }
+
+  #blocksOf({ prefix, tokens }: Beginning): readonly number[] {
+    return this.#prefix(prefix).blocks.slice(0, tokens / BLOCK_TOKENS);
   }
 
   #bindWindow(rows: readonly CachedRow[], needed: ReadonlySet<number>): BoundBlocks {
@@ -134,16 +188,12 @@ export class KvCache {
     let to = 0;
     while (needed.has(to)) to++;
     if (to >= from) return;
-    const spare = this.#owners.length;
-    const displaced = this.#owners[to];
-    if (displaced) this.#memory.copy(to, spare);
+    const spare = this.#owners.blockCount;
+    const displaces = !this.#owners.isFree(to);
+    if (displaces) this.#memory.copy(to, spare);
     this.#memory.copy(from, to);
-    if (displaced) this.#memory.copy(spare, from);
-    const moved = this.#owners[from]!;
-    moved.blocks[moved.blocks.indexOf(from)] = to;
-    if (displaced) displaced.blocks[displaced.blocks.indexOf(to)] = from;
-    this.#owners[to] = moved;
-    this.#owners[from] = displaced;
+    if (displaces) this.#memory.copy(spare, from);
+    this.#owners.exchange(from, to);
     this.#written.add(to);
     needed.delete(from);
     needed.add(to);
@@ -154,6 +204,16 @@ export class KvCache {
     assert(cached, `row ${row} is open`);
     return cached;
   }
+
+  #prefix(prefix: Prefix): BlockOwner {
+    const kept = this.#prefixes.get(prefix);
+    assert(kept, `prefix ${prefix} is kept`);
+    return kept;
+  }
+}
+
+function blocksFor(tokens: Tokens): number {
+  return Math.ceil(tokens / BLOCK_TOKENS);
 }
 
 /** The window over these blocks, as a multiple of their number. */

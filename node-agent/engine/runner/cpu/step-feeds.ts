@@ -2,6 +2,7 @@ import { Tensor } from "onnxruntime-node";
 import type { Tokens } from "#kernel";
 import { ATTENTION_INPUTS, type BaseInfo, BLOCK_TOKENS, DECODER_VALUES, DELTA_INPUTS, deltaTableNames, pastNames } from "#model";
 import type { Slot } from "../../contract.ts";
+import type { StepRow } from "../contract.ts";
 import type { BlockWindow } from "./block-memory.ts";
 import { placeTokens } from "./delta-places.ts";
 import type { BoundDeltas, SiteTables } from "./delta-tables.ts";
@@ -17,7 +18,7 @@ export interface BatchRow {
   readonly tokens: readonly number[];
   readonly past: Tokens;
   readonly slot: Slot | undefined;
-  readonly logits: "none" | "last" | "all";
+  readonly logits: StepRow["logits"];
 }
 
 /** Token ids, positions, and the tokens for which logits are wanted. */
@@ -30,7 +31,7 @@ export function tokenFeeds(rows: readonly BatchRow[], span: number): Feeds {
       const at = index * span + offset;
       tokens[at] = BigInt(token);
       positions[at] = BigInt(row.past + offset);
-      if (row.logits === "all" || (row.logits === "last" && offset === row.tokens.length - 1)) wanted.push(BigInt(at));
+      if (row.logits === "all" || (row.logits !== "none" && offset === row.tokens.length - 1)) wanted.push(BigInt(at));
     }
   }
   return {

@@ -1,0 +1,140 @@
+import { type BlockFormat, blockCount, quantiseBlocks } from "./block-quantiser.ts";
+import { quantiseChannels } from "./channel-quantiser.ts";
+import { DELTA_INPUTS } from "./delta-branch.ts";
+import { ABSENT, type GraphBuilder, type Value } from "./graph-builder.ts";
+import type { MatrixShape } from "./matrix.ts";
+import type { WeightPlan } from "./weight-plan.ts";
+
+/**
+ * How linear layers are stored and computed. `channels`: weights in 8 bits with a scale per output, activations in 8 bits
+ * with a scale per token, products of whole numbers. `blocks`: weights in 4 or 8 bits with a scale per block of inputs.
+ */
+export type LinearFormat = { readonly kind: "float32" } | { readonly kind: "channels" } | ({ readonly kind: "blocks" } & BlockFormat);
+
+/** Linear layers that share their input, as one. */
+export interface Linear extends MatrixShape {
+  /** Names of the weights in the checkpoint, stacked by output. */
+  readonly names: readonly string[];
+  /** [N, inputSize] */
+  readonly x: Value;
+  /** An input of the graph with N values. */
+  readonly tokens: Value;
+  /** [outputSize] */
+  readonly bias?: Value | undefined;
+  /** [N, outputSize]: what the step's deltas add, if it has any. */
+  readonly change?: (branch: GraphBuilder) => Value;
+}
+
+/** Computes linear layers, [N, inputSize] to [N, outputSize], in one format. Deltas are added in float32, whatever the format. */
+export class LinearLayers {
+  readonly #graph: GraphBuilder;
+  readonly #weights: WeightPlan;
+  readonly #format: LinearFormat;
+  /** By the input that counts the tokens. */
+  readonly #middles = new Map<Value, Value>();
+
+  constructor(graph: GraphBuilder, weights: WeightPlan, format: LinearFormat) {
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#format = format;
+  }
+
+  apply(linear: Linear): Value {
+    switch (this.#format.kind) {
+      case "float32":
+        return this.#product(linear);
+      case "channels":
+        return this.#channelProduct(linear);
+      case "blocks":
+        return this.#blockProduct(linear, this.#format);
+    }
+  }
+
+  #product({ x, names, order, bias, change }: Linear): Value {
+    const weight = this.#weights.stored(...names);
+    const transB = order === "out_in" ? 1n : 0n;
+    if (!change) return this.#graph.fused("FusedMatMul", [x, weight], { transB });
+    const added = this.#graph.choose(
+      DELTA_INPUTS.active,
+      (branch) => (bias ? branch.op("Add", [change(branch), bias]) : change(branch)),
+      (branch) => bias ?? branch.float(0),
+    );
+    return this.#graph.op("Gemm", [x, weight, added], { transB });
+  }
+
+  #blockProduct(linear: Linear, format: BlockFormat): Value {
+    const { inputSize, outputSize, names, x, bias, change } = linear;
+    const blocks = blockCount(inputSize, format);
+    const parts = [
+      { suffix: `int${format.bits}`, type: "uint8", shape: [outputSize, blocks, (format.blockSize * format.bits) / 8] },
+      { suffix: "scales", type: "float32", shape: [outputSize, blocks] },
+    ] as const;
+    const [packed, scales] = this.#weights.converted(names, parts, (values) => {
+      const quantised = quantiseBlocks({ ...linear, values }, format);
+      return [quantised.packed, quantised.scales];
+    });
+    const product = blockProduct(this.#graph, x, { packed: packed!, scales: scales! }, { inputSize, outputSize, ...format }, bias);
+    if (!change) return product;
+    const added = this.#graph.choose(DELTA_INPUTS.active, change, (branch) => branch.float(0));
+    return this.#graph.op("Add", [product, added]);
+  }
+
+  /**
+   * Whole numbers are added up without rounding, so a token gets the same result whatever else is in its batch: its scale is its
+   * own, and no sum depends on an order.
+   */
+  #channelProduct(linear: Linear): Value {
+    const { inputSize, outputSize, names, x, tokens, bias, change } = linear;
+    const graph = this.#graph;
+    const parts = [
+      { suffix: "int8", type: "int8", shape: [inputSize, outputSize] },
+      { suffix: "scales", type: "float32", shape: [outputSize] },
+    ] as const;
+    const [steps, scales] = this.#weights.converted(names, parts, (values) => {
+      const quantised = quantiseChannels({ ...linear, values });
+      return [quantised.steps, quantised.scales];
+    });
+    const largest = graph.op("ReduceMax", [graph.op("Abs", [x]), graph.integers([1])], { keepdims: 0n });
+    const tokenScales = graph.op("Mul", [largest, graph.float(1 / ACTIVATION_STEPS)]);
+    const activations = graph.op("QuantizeLinear", [x, tokenScales, this.#middle(tokens)], { axis: 0n });
+    const middle = graph.byte(ACTIVATION_MIDDLE);
+    const product = graph.fused("MatMulIntegerToFloat", [activations, steps!, graph.float(1), scales!, middle]);
+    const column = graph.reshape(tokenScales, [-1, 1]);
+    const scaled = (branch: GraphBuilder) => {
+      const own = branch.op("Mul", [product, column]);
+      return bias ? branch.op("Add", [own, bias]) : own;
+    };
+    if (!change) return scaled(graph);
+    return graph.choose(DELTA_INPUTS.active, (branch) => branch.op("Add", [scaled(branch), change(branch)]), scaled);
+  }
+
+  /** The step that stands for zero, once per token. */
+  #middle(tokens: Value): Value {
+    const known = this.#middles.get(tokens);
+    if (known) return known;
+    const middle = this.#graph.op("Expand", [this.#graph.byte(ACTIVATION_MIDDLE), this.#graph.op("Shape", [tokens])]);
+    this.#middles.set(tokens, middle);
+    return middle;
+  }
+}
+
+/** Activations become whole numbers from 1 to 255 around this one: the runtime's fast kernels take unsigned ones. */
+const ACTIVATION_MIDDLE = 128;
+const ACTIVATION_STEPS = 127;
+
+/** For MatMulNBits: activations are quantised as well, by block and token. With floats, 4 bits are slower than float32, 8 bits far slower. */
+const INTEGER_PRODUCTS = 4n;
+
+/** x [N, inputSize] times weights in blocks, plus a bias [outputSize]: [N, outputSize]. For any provider. */
+export function blockProduct(
+  graph: GraphBuilder,
+  x: Value,
+  { packed, scales }: { readonly packed: Value; readonly scales: Value },
+  { inputSize, outputSize, bits, blockSize }: BlockFormat & Pick<MatrixShape, "inputSize" | "outputSize">,
+  bias?: Value,
+): Value {
+  const inputs = [x, packed, scales];
+  if (bias !== undefined) inputs.push(ABSENT, ABSENT, bias);
+  const sizes = { K: BigInt(inputSize), N: BigInt(outputSize), bits: BigInt(bits), block_size: BigInt(blockSize) };
+  return graph.fused("MatMulNBits", inputs, { ...sizes, accuracy_level: INTEGER_PRODUCTS });
+}

@@ -1,0 +1,1 @@
+export { type OpenedRow, PrefixCache, type PrefixText } from "./prefix-cache.ts";

@@ -1,0 +1,195 @@
+import { type Bytes, Fault, MIB, type Tokens } from "#kernel";
+import { type BaseInfo, BLOCK_TOKENS, type Checkpoint, type LinearSite, PAGE_RANKS } from "#model";
+import type { Compute } from "./engine/compute.ts";
+import type { RunnerLimits, RunnerMemory } from "./engine/runner/contract.ts";
+
+/** Where engines compute, and how much they may hold there. */
+export interface MemoryRoom {
+  readonly sizeBytes: Bytes;
+  /** Who says so: `this machine`, `the container`, `--device-memory-mib`, … */
+  readonly source: string;
+}
+
+/** What decides how much an engine holds. */
+export interface EngineShape {
+  readonly checkpoint: Pick<Checkpoint, "info" | "config">;
+  readonly limits: RunnerLimits;
+  readonly compute: Compute;
+  /** Prompt tokens in one step. */
+  readonly prefillTokensMax: Tokens;
+}
+
+const FLOAT_BYTES: Bytes = 4;
+/** Blocks of quantised weights, as in runner/cpu/linear-format.ts: inputs that share a float32 scale. The last one of an output is filled up. */
+const BLOCKS = { int8: { inputs: 128, weightBytes: 1 }, int4: { inputs: 32, weightBytes: 1 / 2 } } as const;
+
+/** Keys, values, tables and activations are float32, but on devices that are told to keep less. */
+export function valueBytes({ provider, weights }: Compute): Bytes {
+  return provider === "cpu" || weights === "float32" ? FLOAT_BYTES : 2;
+}
+
+/** What an engine will hold, told before anything is taken. Never less than what the runner counts, and hardly more. */
+export function foreseeMemory(shape: EngineShape): RunnerMemory {
+  const weights = weightBytes(shape);
+  const cache = cacheBytes(shape);
+  const tables = tableBytes(shape);
+  return { weights, cache, tables, workspace: workspaceBytes(shape, weights, cache) };
+}
+
+/** All parameters and the table of angles. Quantised are the linears and the head, beside which a tied embedding stays as it is. */
+function weightBytes({ checkpoint: { info, config }, compute }: EngineShape): Bytes {
+  const angles = config.rope ? config.contextTokensMax * config.headSize : 0;
+  const plain = (info.parameterCount + angles) * valueBytes(compute);
+  const { weights } = compute;
+  if (weights === "float32" || weights === "float16") return plain;
+  const head = { inputSize: info.hiddenSize, outputSize: info.vocabularySize };
+  const replaced = config.tiedEmbeddings ? info.linears : [...info.linears, head];
+  return Math.ceil(plain - floatBytes(replaced) + quantisedBytes([...info.linears, head], weights));
+}
+
+function floatBytes(linears: readonly LinearSize[]): Bytes {
+  return linears.reduce((sum, { inputSize, outputSize }) => sum + inputSize * outputSize, 0) * FLOAT_BYTES;
+}
+
+function quantisedBytes(linears: readonly LinearSize[], format: keyof typeof BLOCKS): Bytes {
+  const { inputs, weightBytes } = BLOCKS[format];
+  const blockBytes = inputs * weightBytes + FLOAT_BYTES;
+  return linears.reduce((sum, { inputSize, outputSize }) => sum + outputSize * Math.ceil(inputSize / inputs) * blockBytes, 0);
+}
+
+type LinearSize = Pick<LinearSite, "inputSize" | "outputSize">;
+
+/** In the process: blocks for all tokens, a partly filled one per row, and one to swap with. On a device: slots, which hold no more together. */
+function cacheBytes({ checkpoint: { info }, limits, compute }: EngineShape): Bytes {
+  const blocks =
+    compute.provider === "cpu"
+      ? Math.floor(limits.kvTokensMax / BLOCK_TOKENS) + limits.rowsMax + 1
+      : Math.ceil(limits.kvTokensMax / BLOCK_TOKENS);
+  return blocks * blockValues(info) * valueBytes(compute);
+}
+
+/** Keys and values of one block, in values. */
+function blockValues({ layerCount, kvHeadCount, headSize }: BaseInfo): number {
+  return BLOCK_TOKENS * 2 * layerCount * kvHeadCount * headSize;
+}
+
+/** In the process: a whole number of the largest chunks that a step may bind. On a device: whole pages, and a blank one. */
+function tableBytes({ checkpoint: { info }, limits: { tableRanksMax }, compute }: EngineShape): Bytes {
+  const chunkRanks = 2 ** Math.floor(Math.log2(tableRanksMax));
+  const ranks =
+    compute.provider === "cpu"
+      ? Math.ceil(tableRanksMax / chunkRanks) * chunkRanks
+      : (Math.floor(tableRanksMax / PAGE_RANKS) + 1) * PAGE_RANKS;
+  return ranks * info.linears.reduce((sum, { inputSize, outputSize }) => sum + inputSize + outputSize, 0) * valueBytes(compute);
+}
+
+/** How often each kind of value is alive at the same time, in the step that needs the most. */
+const ALIVE = { hidden: 8, heads: 3, inner: 3, scores: 3, logits: 2 } as const;
+/** The runtime's own: arenas, kernels, threads. Measured: 50 to 60 MiB with a base of 3.6 M parameters, with huge pages. */
+const RUNTIME_BYTES: Bytes = 64 * MIB;
+/** Logits of a step whose prompts' log-probabilities are wanted are all kept; see engine-options.ts. */
+const SCORED_TOKENS: Tokens = 32;
+
+function workspaceBytes(
+  { checkpoint: { info, config }, limits, compute, prefillTokensMax }: EngineShape,
+  weights: Bytes,
+  cache: Bytes,
+): Bytes {
+  const longest = Math.min(info.contextTokensMax, limits.kvTokensMax);
+  const tokens = prefillTokensMax + limits.rowsMax;
+  const heads = (info.headCount + 2 * info.kvHeadCount) * info.headSize;
+  const gated = info.architecture === "gpt2" ? 1 : 2;
+  const values =
+    tokens * (ALIVE.hidden * info.hiddenSize + ALIVE.heads * heads + ALIVE.inner * gated * config.intermediateSize) +
+    ALIVE.logits * Math.max(limits.rowsMax, SCORED_TOKENS) * info.vocabularySize;
+  // Attention is one kernel there, which keeps no scores. One tensor at a time is widened or grown, and then stands twice.
+  if (compute.provider !== "cpu") {
+    const largest = Math.max(
+      info.hiddenSize * info.vocabularySize,
+      ...info.linears.map(({ inputSize, outputSize }) => 3 * inputSize * outputSize),
+    );
+    return FLOAT_BYTES * (values + largest) + Math.ceil(cache / (2 * info.layerCount));
+  }
+  const scores = ALIVE.scores * info.headCount * prefillTokensMax * longest;
+  const staging = Math.ceil(longest / BLOCK_TOKENS) * blockValues(info);
+  const activations = FLOAT_BYTES * (values + scores + staging);
+  // While it loads, the runtime holds the weights as read, as copied and as packed; the cache is not touched yet. What packing leaves free in
+  // its arena then serves activations.
+  return RUNTIME_BYTES + Math.max(activations, weights, 2 * weights - cache);
+}
+
+/** Which option makes a term smaller. */
+const SHRINKS: Readonly<Record<keyof RunnerMemory, string>> = {
+  weights: "--weights",
+  cache: "--kv-mib, --rows",
+  tables: "--tables-mib",
+  workspace: "--prefill-tokens, --rows",
+};
+
+export function sumOf(memory: RunnerMemory): Bytes {
+  return memory.weights + memory.cache + memory.tables + memory.workspace;
+}
+
+/** Something that takes memory where engines compute, and what makes it smaller. */
+export interface Taken {
+  readonly what: string;
+  readonly sizeBytes: Bytes;
+  readonly shrinks?: string;
+}
+
+/** Who holds how much of a node's room. What does not fit is refused before it begins, with every term. */
+export class MemoryLedger {
+  readonly #room: MemoryRoom;
+  readonly #taken = new Set<Taken>();
+
+  constructor(room: MemoryRoom) {
+    this.#room = room;
+  }
+
+  get room(): MemoryRoom {
+    return this.#room;
+  }
+
+  /** Something that is not an engine's. */
+  take(taken: Taken): void {
+    this.#taken.add(taken);
+  }
+
+  /** Room for the engine of `base`, until disposed. @throws Fault capacity_exhausted, never to be retried, that lists every term */
+  reserve(base: string, memory: RunnerMemory): Disposable {
+    const terms = Object.keys(SHRINKS) as (keyof RunnerMemory)[];
+    const wanted: Taken[] = [...terms.map((term) => ({ what: term, sizeBytes: memory[term], shrinks: SHRINKS[term] })), ...this.#taken];
+    const sizeBytes = wanted.reduce((sum, each) => sum + each.sizeBytes, 0);
+    if (sizeBytes > this.#room.sizeBytes) throw tooLarge(base, wanted, sizeBytes, this.#room);
+    const engine = { what: `the engine of ${base}`, sizeBytes: sumOf(memory) };
+    this.#taken.add(engine);
+    return { [Symbol.dispose]: () => void this.#taken.delete(engine) };
+  }
+}
+
+/** Of the agent itself: tokenizers, streams, claims. */
+const AGENT_BYTES: Bytes = 256 * MIB;
+
+/** The room of one node. On the processor, engines share it with the agent and its deltas in memory. */
+export function createMemoryLedger(room: MemoryRoom, compute: Compute, ramBytesMax: Bytes): MemoryLedger {
+  const ledger = new MemoryLedger(room);
+  if (compute.provider !== "cpu") return ledger;
+  ledger.take({ what: "the agent", sizeBytes: AGENT_BYTES });
+  ledger.take({ what: "deltas in memory", sizeBytes: ramBytesMax, shrinks: "--ram-mib" });
+  return ledger;
+}
+
+function tooLarge(base: string, wanted: readonly Taken[], sizeBytes: Bytes, room: MemoryRoom): Fault {
+  const terms = wanted.map(
+    ({ what, sizeBytes, shrinks }) => `${what} ${mib(sizeBytes)} MiB${shrinks === undefined ? "" : ` (${shrinks})`}`,
+  );
+  return new Fault(
+    "capacity_exhausted",
+    `${base} would take ${mib(sizeBytes)} MiB, and ${room.source} has ${mib(room.sizeBytes)} MiB: ${terms.join(", ")}`,
+    { retry: { kind: "never" }, detail: { resource: base } },
+  );
+}
+
+function mib(sizeBytes: Bytes): number {
+  return Math.ceil(sizeBytes / MIB);
+}
