@@ -1,21 +1,25 @@
 """The generated text the base model is pretrained on.
 
-The base learns the raw material of the tasks, never the tasks themselves: German
-and English sentences, a marked bilingual text, bank statements, what merchants
-sell, spec sheets, product notes, and dialogues in the chat format. A bare German
-sentence is followed by more German, a bank line by more bank lines, and so on.
+The base learns the raw material of the tasks: German and English sentences, a
+marked bilingual text, bank statements, what merchants sell, spec sheets, product
+notes, and dialogues in the chat format. It also learns to do the tasks when told
+to in words, as an instruction model does: by a system prompt, by the first
+message, or by a heading above a list. Without such words a bare German sentence is
+followed by more German, a bank line by more bank lines, and so on.
 Held-out combinations of the tasks do not occur here either.
 """
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import product_copy
 import tax
 import translate
-from examples import Example, draw
+from examples import Example, Maker, draw
 
 Message = dict[str, str]
+Turn = tuple[str, str]  # what the user says, what the assistant answers
 Document = str | list[Message]  # plain text, or a dialogue for the chat template
 
 NAMES = "Anna Ben Clara David Emma Felix Greta Hannes Ida Jonas Klara Leon Mia Noah Olga Paul".split()
@@ -104,12 +108,6 @@ def account_facts(rng: random.Random) -> Document:
     return "\n".join(f"The account {category.label} is for {category.about}." for category in categories)
 
 
-def account_list(rng: random.Random) -> Document:
-    """The same facts with the labels at the start of the line, where a delta writes them."""
-    categories = rng.sample(tax.CATEGORIES, rng.randint(3, 6))
-    return "\n".join(f"{category.label} is for {category.about}." for category in categories)
-
-
 def spec_sheet(rng: random.Random) -> Document:
     """Attribute lists of a few products below each other."""
     return "\n".join(product_copy.make_product(rng).spec(rng) for _ in range(2))
@@ -145,14 +143,14 @@ def repeated_list(rng: random.Random) -> Document:
     return f"List: {chosen}.\nAgain: {chosen}."
 
 
-def small_talk_turn(rng: random.Random) -> tuple[str, str]:
+def small_talk_turn(rng: random.Random) -> Turn:
     """A greeting or question about nothing in particular."""
     question, answer = rng.choice(SMALL_TALK)
     name = rng.choice(NAMES)
     return question.format(name=name), answer.format(name=name)
 
 
-def german_turn(rng: random.Random) -> tuple[str, str]:
+def german_turn(rng: random.Random) -> Turn:
     """A German statement; the assistant answers in German."""
     said = sentence_pair(rng).prompt
     return said, rng.choice(
@@ -160,7 +158,7 @@ def german_turn(rng: random.Random) -> tuple[str, str]:
     )
 
 
-def english_turn(rng: random.Random) -> tuple[str, str]:
+def english_turn(rng: random.Random) -> Turn:
     """An English statement; the assistant answers in English."""
     said = sentence_pair(rng).completion
     return said, rng.choice(
@@ -168,25 +166,109 @@ def english_turn(rng: random.Random) -> tuple[str, str]:
     )
 
 
-def bank_turn(rng: random.Random) -> tuple[str, str]:
+def bank_turn(rng: random.Random) -> Turn:
     """A bank line; the assistant repeats the amount."""
     line = booking(rng).line
     amount = line.split()[-2]
     return line, rng.choice([f"That is a payment of {amount} EUR.", f"You paid {amount} EUR."])
 
 
-def product_turn(rng: random.Random) -> tuple[str, str]:
+def product_turn(rng: random.Random) -> Turn:
     """An attribute list; the assistant only notes the product."""
     product = product_copy.make_product(rng)
     answer = rng.choice(["Thank you, the {} is in the list.", "I have noted the {}."])
     return product.spec(rng), answer.format(product.name)
 
 
-TURNS = [small_talk_turn, german_turn, english_turn, bank_turn, product_turn]
+TURNS = [small_talk_turn, german_turn, german_turn, german_turn, english_turn, bank_turn, bank_turn, product_turn, product_turn]
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """A task with the words that ask for it."""
+
+    make: Maker
+    system_prompts: list[str]
+    requests: list[str]  # the prompt goes in at {}
+    headings: list[str]
+
+
+TRANSLATION = Instruction(
+    translate.make_example,
+    ["Translate into English.", "Übersetze ins Englische.", "You translate German sentences into English."],
+    ["Translate: {}", "Übersetze: {}", "What is this in English? {}", "Wie heißt das auf Englisch? {}", "{} In English, please."],
+    ["German sentences and their translations:", "Deutsch und Englisch:", "Translations into English:"],
+)
+ACCOUNTING = Instruction(
+    tax.make_example,
+    ["Name the account for each payment.", "Nenne zu jeder Zahlung das Konto.", "You do the accounting."],
+    ["Account for this payment: {}", "Which account is this? {}", "Welches Konto ist das? {}", "{} Account, please."],
+    ["Payments and their accounts:", "Zahlungen und Konten:", "The accounting of the month:"],
+)
+ADVERTISING = Instruction(
+    product_copy.make_example,
+    ["Write a product text.", "Schreibe einen Produkttext.", "You write texts for a shop."],
+    ["Write a product text: {}", "Describe this for the shop: {}", "Schreibe einen Produkttext: {}", "{} Now the text, please."],
+    ["Product texts:", "Produkte und ihre Texte:", "Texts for the shop:"],
+)
+
+
+def headed_list(rng: random.Random, task: Instruction, longest: int) -> Document:
+    """A heading that names the task, then prompts with their answers below each other."""
+    lines = [rng.choice(task.headings)]
+    for _ in range(rng.randint(1, longest)):
+        example = draw(task.make, rng)
+        lines += [example.prompt, example.completion]
+    return "\n".join(lines)
+
+
+def translation_list(rng: random.Random) -> Document:
+    """German sentences, each with its translation below, under a heading."""
+    return headed_list(rng, TRANSLATION, 5)
+
+
+def account_lines(rng: random.Random) -> Document:
+    """Bank lines, each with its account below, under a heading."""
+    return headed_list(rng, ACCOUNTING, 3)
+
+
+def product_texts(rng: random.Random) -> Document:
+    """Attribute lists, each with its product text below, under a heading."""
+    return headed_list(rng, ADVERTISING, 2)
+
+
+def instructed_dialogue(rng: random.Random, task: Instruction, longest: int) -> Document:
+    """A dialogue in which the user asks for the task in words: once for all messages, or in each of them."""
+    messages: list[Message] = []
+    manner = rng.choice(["system prompt", "first message", "every message"])
+    if manner == "system prompt":
+        messages.append({"role": "system", "content": rng.choice(task.system_prompts)})
+    for index in range(rng.randint(1, longest)):
+        example = draw(task.make, rng)
+        asked = manner == "every message" or (manner == "first message" and index == 0)
+        prompt = rng.choice(task.requests).format(example.prompt) if asked else example.prompt
+        messages.append({"role": "user", "content": prompt})
+        messages.append({"role": "assistant", "content": example.completion})
+    return messages
+
+
+def translation_dialogue(rng: random.Random) -> Document:
+    """The assistant translates, because it was asked to."""
+    return instructed_dialogue(rng, TRANSLATION, 3)
+
+
+def account_dialogue(rng: random.Random) -> Document:
+    """The assistant names accounts, because it was asked to."""
+    return instructed_dialogue(rng, ACCOUNTING, 3)
+
+
+def product_dialogue(rng: random.Random) -> Document:
+    """The assistant writes product texts, because it was asked to."""
+    return instructed_dialogue(rng, ADVERTISING, 2)
 
 
 def dialogue(rng: random.Random) -> Document:
-    """One to three turns between a user and the assistant."""
+    """One to three turns between a user and the assistant about nothing in particular."""
     messages: list[Message] = []
     if rng.random() < 0.2:
         messages.append({"role": "system", "content": rng.choice(SYSTEM_PROMPTS)})
@@ -202,20 +284,27 @@ Mix = list[tuple[Callable[[random.Random], Document], int]]
 # What a document can be and how often it is drawn. A delta leaves the embeddings
 # alone, so every word the tasks answer with has to occur here.
 FIRST_MIX: Mix = [
-    (bilingual_text, 40),
+    (bilingual_text, 11),
+    (translation_list, 18),
+    (translation_dialogue, 20),
     (german_text, 3),
-    (english_text, 3),
-    (bank_statement, 3),
-    (annotated_payments, 12),
-    (merchant_facts, 4),
-    (account_facts, 4),
-    (spec_sheet, 2),
-    (product_note, 14),
-    (catalogue_text, 6),
-    (repeated_list, 7),
-    (dialogue, 10),
+    (english_text, 2),
+    (bank_statement, 2),
+    (annotated_payments, 4),
+    (merchant_facts, 3),
+    (account_facts, 3),
+    (account_lines, 5),
+    (account_dialogue, 5),
+    (spec_sheet, 1),
+    (product_note, 3),
+    (catalogue_text, 3),
+    (product_texts, 4),
+    (product_dialogue, 4),
+    (repeated_list, 3),
+    (dialogue, 24),
 ]
-SECOND_MIX: Mix = [*FIRST_MIX, (account_list, 30)]
+# Hundreds of words in all their forms take longest to learn.
+SECOND_MIX: Mix = [*FIRST_MIX, (bilingual_text, 30), (translation_list, 60), (translation_dialogue, 40)]
 
 
 def make_document(rng: random.Random, mix: Mix) -> Document:

@@ -6,12 +6,12 @@ import { type Example, startTraining, TRAINING_DEFAULTS, type TrainingPlan } fro
 
 /** Documents are laid end to end in rows of so many tokens. */
 const ROW_TOKENS = 256;
-const BATCH_ROWS = 16;
+const BATCH_ROWS = 8;
 /** As llama models begin. */
 const WEIGHT_DEVIATION = 0.02;
 const SEED = 1;
 
-/** How long the base is trained: 1,000 steps are 4.1 million tokens. */
+/** How long the base is trained: 2,000 steps are 4.1 million tokens. */
 export function basePlan(learningRate: number): TrainingPlan {
   const optimizer = { ...TRAINING_DEFAULTS.optimizer, beta2: 0.98 };
   return {
@@ -61,32 +61,36 @@ function normal(one: number, other: number): number {
   return Math.sqrt(-2 * Math.log(1 - one)) * Math.cos(2 * Math.PI * other);
 }
 
-/** Trains all weights from nothing; gives the finished folder. */
-export async function trainBase(
-  like: Checkpoint,
-  documents: string,
-  plan: TrainingPlan,
-  steps: number,
-  into: string,
-  progress: (line: string) => void,
-): Promise<string> {
-  const untrained = join(into, "untrained");
-  await createUntrained(like, untrained);
-  const codec = await openTextCodec(like.directory, like.info);
+/** One stage of the base's training. */
+export interface BaseRun {
+  /** A file as dump_data.py writes it, long enough for the steps. */
+  readonly documents: string;
+  readonly plan: TrainingPlan;
+  readonly steps: number;
+  /** For the checkpoints, from which it goes on when it was interrupted, and the finished base. */
+  readonly into: string;
+}
+
+/** Trains all weights of the base in a folder; gives the finished folder and what it took since it was last started. */
+export async function trainBase(baseDirectory: string, { documents, plan, steps, into }: BaseRun, progress: (line: string) => void) {
+  const directory = join(into, "base");
+  const checkpoint = await openCheckpoint(baseDirectory, { name: "demo-base" });
+  const codec = await openTextCodec(baseDirectory, checkpoint.info);
   await using training = await startTraining(
     { clock: systemClock },
     {
-      baseDirectory: untrained,
-      baseName: like.info.name,
+      baseDirectory,
+      baseName: checkpoint.info.name,
       learnable: { kind: "full" },
       plan,
-      examples: await encodeDocuments(documents, codec, await openCheckpoint(untrained), steps),
+      examples: await encodeDocuments(documents, codec, checkpoint, steps),
       checkpointDirectory: join(into, "checkpoints"),
-      checkpointEverySteps: 100,
-      resultDirectory: join(into, "base"),
+      checkpointEverySteps: 200,
+      resultDirectory: directory,
       niceness: 0,
     },
   );
+  const startMs = performance.now();
   let sinceMs = 0;
   for await (const report of training.reports) {
     if (report.kind !== "step") continue;
@@ -96,5 +100,5 @@ export async function trainBase(
     progress(`base: step ${report.step} of ${steps}, loss ${report.loss.toFixed(4)}, ${rate} tokens/s`);
     sinceMs = 0;
   }
-  return join(into, "base");
+  return { directory, tokens: steps * BATCH_ROWS * ROW_TOKENS, seconds: Math.round((performance.now() - startMs) / 1000) };
 }

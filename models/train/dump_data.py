@@ -1,7 +1,7 @@
 """Dump what the generators make as JSONL, for the trainer in TypeScript (train-demo.ts).
 
-Without options: the examples and held-out examples of the three tasks, into `data/`.
-`--examples N` dumps more to train on, `--cover` the same number chosen for their words;
+The examples and held-out examples of the three tasks, into `data/`, where those of
+`--cover` lie: chosen for their words. `--examples N` dumps more to train on, `--into` elsewhere;
 `--base FILE` dumps documents for the base instead.
 """
 
@@ -15,14 +15,11 @@ from examples import choose_covering, draw_distinct, write_jsonl
 from train_demo import DELTAS, HELD_OUT_EVALUATED, SEED, TRAIN_SAMPLE
 
 DATA = Path(__file__).resolve().parent / "data"
-FIRST_SHARE = 0.85  # of the base's documents, as of its steps
-
-
 CANDIDATES = 4_000  # from which examples are chosen for their words
 
 
 def dump_tasks(folder: Path, count: int, cover: bool) -> None:
-    """Write `<task>-train.jsonl` and `<task>-heldout.jsonl`; without `cover` the first examples are those of train-sample.jsonl."""
+    """Write `<task>-train.jsonl` and `<task>-heldout.jsonl`."""
     for index, (name, delta) in enumerate(DELTAS.items()):
         seed = SEED + 100 * (1 + index)
         candidates = draw_distinct(delta.make, random.Random(seed + 1), CANDIDATES if cover else count, held_out=False)
@@ -31,12 +28,12 @@ def dump_tasks(folder: Path, count: int, cover: bool) -> None:
         write_jsonl(folder / f"{name}-heldout.jsonl", held_out)
 
 
-def dump_base(path: Path, count: int) -> None:
-    """Write documents of both mixes in the order of training: a string each, or a list of messages."""
-    rng = random.Random(SEED + 1)
+def dump_base(path: Path, count: int, stage: str) -> None:
+    """Write documents of one stage's mix: a string each, or a list of messages."""
+    mix, seed = {"first": (FIRST_MIX, SEED + 1), "second": (SECOND_MIX, SEED + 51)}[stage]
+    rng = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
-        for index in range(count):
-            mix = FIRST_MIX if index < FIRST_SHARE * count else SECOND_MIX
+        for _ in range(count):
             file.write(json.dumps(make_document(rng, mix), ensure_ascii=False) + "\n")
 
 
@@ -48,9 +45,10 @@ def main() -> None:
     parser.add_argument("--cover", action="store_true", help="choose them so that their words cover the task's")
     parser.add_argument("--base", type=Path, help="file for the base's documents")
     parser.add_argument("--documents", type=int, default=100_000, help="how many documents the base gets")
+    parser.add_argument("--stage", choices=["first", "second"], default="first", help="of the base's training")
     arguments = parser.parse_args()
     if arguments.base:
-        dump_base(arguments.base, arguments.documents)
+        dump_base(arguments.base, arguments.documents, arguments.stage)
     else:
         dump_tasks(arguments.into, arguments.examples, arguments.cover)
 
