@@ -14,7 +14,7 @@ export interface Quality {
 }
 
 const TEXTS_PER_TASK = 60;
-const RANDOM = { texts: 8, tokens: 96 } as const;
+const RANDOM = { texts: 4, tokens: 64 } as const;
 
 /** The demo's held-out examples, prompt and completion: nothing that its base was trained on. */
 export async function heldOutTexts(directory: string, base: BaseInfo): Promise<readonly (readonly number[])[]> {

@@ -26,7 +26,9 @@ class Side:
         if not plain.exists():
             write_base(base, plain)
         file = plain if job["weights"] == "float32" else quantised(plain, cache / "base-q8_0.gguf")
-        self.model = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
+        loading = llama.llama_model_default_params()
+        loading.use_extra_bufts = False  # Q8_0 repacked for AMX crashes in 0.3.36 on the machine of our figures.
+        self.model = llama.llama_model_load_from_file(str(file).encode(), loading)
         settings = llama.llama_context_default_params()
         settings.n_ctx = job["rows"] * job["rowTokens"]
         settings.n_seq_max = job["rows"]

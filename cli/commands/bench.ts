@@ -10,10 +10,10 @@ type BenchFlags = Pick<BenchOptions, "base" | "deltas" | "python" | "ep" | "weig
 export function addBenchCommand(program: Command): void {
   program
     .command("bench <name>")
-    .description("measure this machine: engine, serve, prefix, quantised, router, ledger, scheduler, train")
+    .description("measure this machine: engine, serve, prefix, quantised, llama-cpp, router, ledger, scheduler, train")
     .option("--base <dir>", "measure this Hugging Face folder instead of the generated models")
     .option("--deltas <dirs...>", "with these PEFT folders")
-    .option("--python <path>", "compare training with this Python's torch and peft")
+    .option("--python <path>", "train, llama-cpp: compare with this Python's torch and peft, llama_cpp and gguf")
     .addOption(new Option("--ep <provider>", "engine: where to compute").choices(PROVIDERS))
     .addOption(new Option("--weights <format>", "engine: how weights lie in memory").choices(WEIGHT_FORMATS))
     .option("--quick", "fewer repeats: for a first look, not for figures to quote")
