@@ -45,9 +45,13 @@ class Model {
     const blocks = Math.floor(text.length / BLOCK_TOKENS);
     if (blocks === 0) return;
     const kept = text.slice(0, BLOCK_TOKENS * ((units % blocks) + 1));
-    const shared = [...this.prefixes].find(([, other]) => other[0] === kept[0]);
-    const common = shared ? shared[1].filter((value, index) => value === kept[index]).length : 0;
-    const prefix = this.cache.keep(row, kept.length, shared && { prefix: shared[0], tokens: common });
+    // As the index does: what is shared is the longest beginning that is kept, so that nothing is kept twice.
+    const common = [...this.prefixes].map(([prefix, other]) => ({
+      prefix,
+      tokens: other.filter((value, at) => value === kept[at]).length,
+    }));
+    const shared = common.reduce((longest, each) => (each.tokens > longest.tokens ? each : longest), { prefix: -1, tokens: 0 });
+    const prefix = this.cache.keep(row, kept.length, shared.tokens > 0 ? shared : undefined);
     this.prefixes.set(prefix, kept);
   }
 
