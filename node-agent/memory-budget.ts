@@ -20,12 +20,13 @@ export interface EngineShape {
 }
 
 const FLOAT_BYTES: Bytes = 4;
-/** Blocks of quantised weights, as in runner/cpu/linear-format.ts: inputs that share a float32 scale. The last one of an output is filled up. */
-const BLOCKS = { int8: { inputs: 128, weightBytes: 1 }, int4: { inputs: 32, weightBytes: 1 / 2 } } as const;
+const QUANTISED_BYTES = { int8: 1, int4: 1 / 2 } as const;
+/** Inputs that share a float32 scale, as in runner/cpu/linear-format.ts and runner/device/device-numbers.ts. The last block of an output is filled up. */
+const BLOCK_INPUTS = { processor: { int8: 128, int4: 32 }, device: { int8: 32, int4: 32 } } as const;
 
 /** Keys, values, tables and activations are float32, but on devices that are told to keep less. */
 export function valueBytes({ provider, weights }: Compute): Bytes {
-  return provider === "cpu" || weights === "float32" ? FLOAT_BYTES : 2;
+  return provider !== "cpu" && weights === "float16" ? 2 : FLOAT_BYTES;
 }
 
 /** What an engine will hold, told before anything is taken. Never less than what the runner counts, and hardly more. */
@@ -40,19 +41,19 @@ export function foreseeMemory(shape: EngineShape): RunnerMemory {
 function weightBytes({ checkpoint: { info, config }, compute }: EngineShape): Bytes {
   const angles = config.rope ? config.contextTokensMax * config.headSize : 0;
   const plain = (info.parameterCount + angles) * valueBytes(compute);
-  const { weights } = compute;
+  const { provider, weights } = compute;
   if (weights === "float32" || weights === "float16") return plain;
   const head = { inputSize: info.hiddenSize, outputSize: info.vocabularySize };
   const replaced = config.tiedEmbeddings ? info.linears : [...info.linears, head];
-  return Math.ceil(plain - floatBytes(replaced) + quantisedBytes([...info.linears, head], weights));
+  const inputs = BLOCK_INPUTS[provider === "cpu" ? "processor" : "device"][weights];
+  return Math.ceil(plain - floatBytes(replaced) + quantisedBytes([...info.linears, head], inputs, QUANTISED_BYTES[weights]));
 }
 
 function floatBytes(linears: readonly LinearSize[]): Bytes {
   return linears.reduce((sum, { inputSize, outputSize }) => sum + inputSize * outputSize, 0) * FLOAT_BYTES;
 }
 
-function quantisedBytes(linears: readonly LinearSize[], format: keyof typeof BLOCKS): Bytes {
-  const { inputs, weightBytes } = BLOCKS[format];
+function quantisedBytes(linears: readonly LinearSize[], inputs: number, weightBytes: number): Bytes {
   const blockBytes = inputs * weightBytes + FLOAT_BYTES;
   return linears.reduce((sum, { inputSize, outputSize }) => sum + outputSize * Math.ceil(inputSize / inputs) * blockBytes, 0);
 }

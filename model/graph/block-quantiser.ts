@@ -1,4 +1,4 @@
-import { type Matrix, SCALE_MIN, strides } from "./matrix.ts";
+import { type Matrix, type MatrixShape, SCALE_MIN, strides } from "./matrix.ts";
 
 /** Weights in blocks of inputs that share a scale, as the runtime's MatMulNBits takes them. */
 export interface BlockFormat {
@@ -17,6 +17,12 @@ export interface QuantisedBlocks {
 /** How many blocks the inputs of one output fill; the last may be filled up with zeros. */
 export function blockCount(inputSize: number, { blockSize }: BlockFormat): number {
   return Math.ceil(inputSize / blockSize);
+}
+
+/** Shapes of {@link QuantisedBlocks}. */
+export function blockShapes({ inputSize, outputSize }: Pick<MatrixShape, "inputSize" | "outputSize">, format: BlockFormat) {
+  const blocks = blockCount(inputSize, format);
+  return { packed: [outputSize, blocks, (format.blockSize * format.bits) / 8], scales: [outputSize, blocks] } as const;
 }
 
 /**

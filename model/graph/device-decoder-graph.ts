@@ -6,6 +6,8 @@ import { DEVICE_VALUES, type DeviceFloat, presentNames } from "./device-values.t
 import type { DeviceWeights } from "./device-weights.ts";
 import { FAMILIES } from "./family.ts";
 import { GraphBuilder, type Value } from "./graph-builder.ts";
+import { blockProduct } from "./linear.ts";
+import type { MatrixShape } from "./matrix.ts";
 import { MICROSOFT } from "./onnx-model.ts";
 import { createRopeTable } from "./rope-table.ts";
 import { outputTopLogits } from "./top-logits.ts";
@@ -96,23 +98,36 @@ class DeviceDecoder implements DecoderVariant {
 
   linears(at: string, modules: readonly string[], x: Value): Value {
     const names = modules.map((module) => `${at}${module}`);
-    const transB = FAMILIES[this.#checkpoint.config.architecture].weightOrder === "out_in" ? 1n : 0n;
-    const inputs = [x, this.stored(...names.map((name) => `${name}.weight`))];
-    if (this.#weights.has(`${names[0]}.bias`)) inputs.push(this.stored(...names.map((name) => `${name}.bias`)));
-    const product = this.#graph.op("Gemm", inputs, { transB });
-    const change = this.#spec.deltas?.change(
-      this.#graph,
-      x,
-      names.map((name) => this.#site(name)),
-      this.#weights.type,
-    );
+    const sites = names.map((name) => this.#site(name));
+    const bias = this.#weights.has(`${names[0]}.bias`) ? this.stored(...names.map((name) => `${name}.bias`)) : undefined;
+    const shape = {
+      inputSize: sites[0]!.inputSize,
+      outputSize: sites.reduce((sum, { outputSize }) => sum + outputSize, 0),
+      order: FAMILIES[this.#checkpoint.config.architecture].weightOrder,
+    };
+    const weights = names.map((name) => `${name}.weight`);
+    const product = this.#product(x, weights, shape, bias);
+    const change = this.#spec.deltas?.change(this.#graph, x, sites, this.#weights.type);
     return change === undefined ? product : this.#graph.op("Add", [product, change]);
   }
 
   head(x: Value): Value {
     const { embedding, head } = FAMILIES[this.#checkpoint.config.architecture];
-    const weight = this.stored(`${this.#checkpoint.config.tiedEmbeddings ? embedding : head}.weight`);
-    return this.#graph.op("Gemm", [x, weight], { transB: 1n });
+    const { hiddenSize, vocabularySize, tiedEmbeddings } = this.#checkpoint.config;
+    const shape = { inputSize: hiddenSize, outputSize: vocabularySize, order: "out_in" } as const;
+    return this.#product(x, [`${tiedEmbeddings ? embedding : head}.weight`], shape, undefined);
+  }
+
+  #product(x: Value, names: readonly string[], shape: MatrixShape, bias: Value | undefined): Value {
+    const { blocks } = this.#weights;
+    if (blocks) {
+      const { packed, scales } = this.#weights.quantised(names, shape, blocks);
+      const parts = { packed: this.#use(packed), scales: this.#use(scales) };
+      return blockProduct(this.#graph, x, parts, { ...shape, ...blocks, products: "floats" }, bias);
+    }
+    const inputs = [x, this.stored(...names)];
+    if (bias !== undefined) inputs.push(bias);
+    return this.#graph.op("Gemm", inputs, { transB: shape.order === "out_in" ? 1n : 0n });
   }
 
   attend(at: string, layer: number, fused: Value): Value {

@@ -1,4 +1,4 @@
-import { type BlockFormat, blockCount, quantiseBlocks } from "./block-quantiser.ts";
+import { type BlockFormat, blockShapes, quantiseBlocks } from "./block-quantiser.ts";
 import { quantiseChannels } from "./channel-quantiser.ts";
 import { DELTA_INPUTS } from "./delta-branch.ts";
 import { ABSENT, type GraphBuilder, type Value } from "./graph-builder.ts";
@@ -64,16 +64,17 @@ export class LinearLayers {
 
   #blockProduct(linear: Linear, format: BlockFormat): Value {
     const { inputSize, outputSize, names, x, bias, change } = linear;
-    const blocks = blockCount(inputSize, format);
+    const shapes = blockShapes(linear, format);
     const parts = [
-      { suffix: `int${format.bits}`, type: "uint8", shape: [outputSize, blocks, (format.blockSize * format.bits) / 8] },
-      { suffix: "scales", type: "float32", shape: [outputSize, blocks] },
+      { suffix: `int${format.bits}`, type: "uint8", shape: shapes.packed },
+      { suffix: "scales", type: "float32", shape: shapes.scales },
     ] as const;
     const [packed, scales] = this.#weights.converted(names, parts, (values) => {
       const quantised = quantiseBlocks({ ...linear, values }, format);
       return [quantised.packed, quantised.scales];
     });
-    const product = blockProduct(this.#graph, x, { packed: packed!, scales: scales! }, { inputSize, outputSize, ...format }, bias);
+    const spec = { inputSize, outputSize, ...format, products: "integers" } as const;
+    const product = blockProduct(this.#graph, x, { packed: packed!, scales: scales! }, spec, bias);
     if (!change) return product;
     const added = this.#graph.choose(DELTA_INPUTS.active, change, (branch) => branch.float(0));
     return this.#graph.op("Add", [product, added]);
@@ -122,19 +123,27 @@ export class LinearLayers {
 const ACTIVATION_MIDDLE = 128;
 const ACTIVATION_STEPS = 127;
 
-/** For MatMulNBits: activations are quantised as well, by block and token. With floats, 4 bits are slower than float32, 8 bits far slower. */
-const INTEGER_PRODUCTS = 4n;
+/** As `accuracy_level` of MatMulNBits. */
+const PRODUCTS = { floats: 0n, integers: 4n } as const;
+
+export interface BlockProduct extends BlockFormat, Pick<MatrixShape, "inputSize" | "outputSize"> {
+  /**
+   * With `integers` activations are quantised as well, by block and token. On the processor, with floats, 4 bits are slower than float32, 8
+   * bits far slower.
+   */
+  readonly products: keyof typeof PRODUCTS;
+}
 
 /** x [N, inputSize] times weights in blocks, plus a bias [outputSize]: [N, outputSize]. For any provider. */
 export function blockProduct(
   graph: GraphBuilder,
   x: Value,
   { packed, scales }: { readonly packed: Value; readonly scales: Value },
-  { inputSize, outputSize, bits, blockSize }: BlockFormat & Pick<MatrixShape, "inputSize" | "outputSize">,
+  { inputSize, outputSize, bits, blockSize, products }: BlockProduct,
   bias?: Value,
 ): Value {
   const inputs = [x, packed, scales];
   if (bias !== undefined) inputs.push(ABSENT, ABSENT, bias);
   const sizes = { K: BigInt(inputSize), N: BigInt(outputSize), bits: BigInt(bits), block_size: BigInt(blockSize) };
-  return graph.fused("MatMulNBits", inputs, { ...sizes, accuracy_level: INTEGER_PRODUCTS });
+  return graph.fused("MatMulNBits", inputs, { ...sizes, accuracy_level: PRODUCTS[products] });
 }

@@ -19,7 +19,7 @@ export const DEFAULT_COMPUTE: Compute = { provider: "cpu", weights: "float32" };
 /** What each provider computes with. On the processor float16 would be widened at every step: slower than float32, and no smaller. */
 const OFFERED: Readonly<Record<Provider, readonly WeightFormat[]>> = {
   cpu: ["float32", "int8", "int4"],
-  webgpu: ["float32", "float16"],
+  webgpu: ["float32", "float16", "int8", "int4"],
   cuda: [],
 };
 

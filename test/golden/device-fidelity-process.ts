@@ -6,7 +6,8 @@ import type { Slot } from "#node-agent";
 import { DeviceMemory } from "../../node-agent/engine/runner/device/device-memory.ts";
 import type { Row, Runner, StepRow } from "../../node-agent/engine/runner/index.ts";
 import { createTinyDelta } from "../../node-agent/engine/runner/tiny-checkpoint.ts";
-import type { CaseReport, StepTraffic } from "./device-report.ts";
+import { askAgain } from "./device-prefix.ts";
+import { type CaseReport, PREFIX_PROMPT_TOKENS, type StepTraffic } from "./device-report.ts";
 import { type GoldenCase, type GoldenPrompt, type GoldenVariant, readGoldenCase } from "./golden-case.ts";
 import { answer, distance, type OpenCase, openCase } from "./golden-runner.ts";
 
@@ -179,6 +180,12 @@ async function traffic(golden: GoldenCase): Promise<StepTraffic> {
   };
 }
 
+/** Long enough for two blocks of the cache to be kept. */
+function repeatedPrompt({ variants }: GoldenCase): readonly number[] {
+  const { tokens } = variants[0]!.prompts[1]!;
+  return [...tokens, ...tokens].slice(0, PREFIX_PROMPT_TOKENS);
+}
+
 /** Kept to the end: the runtime forgets the device's compiled kernels with its last session. */
 const keeper = await DeviceMemory.open("float32");
 for (const [index, name] of process.argv.slice(2).entries()) {
@@ -193,10 +200,12 @@ for (const [index, name] of process.argv.slice(2).entries()) {
   const chunked = await chunks(golden, open);
   const first = index === 0 ? { comings: await comings(golden, open), overflow: await overflow(golden, open) } : undefined;
   const { memory } = open.runner;
+  const prefix = first && (await askAgain(open.runner, repeatedPrompt(golden)));
   await open[Symbol.asyncDispose]();
   const report: CaseReport = {
     ...{ name, mixed, long, chunks: chunked, memory, comings: first?.comings, overflow: first?.overflow },
     traffic: first ? await traffic(golden) : undefined,
+    prefix,
   };
   console.log(JSON.stringify(report));
 }

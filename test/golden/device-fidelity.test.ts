@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { topCount } from "#model";
 import { softwareDevice } from "../software-device.ts";
-import type { CaseReport } from "./device-report.ts";
+import { type CaseReport, PREFIX_PROMPT_TOKENS } from "./device-report.ts";
 
 /** The promise in float32. */
 const TOLERANCE = 1e-4;
@@ -76,6 +76,20 @@ describe.skipIf(!device)("on a software device (skipped without chromium, which 
     expect(shortContext.down).toBe(4 * vocabularySize);
     expect(top.down).toBe(8 * topCount(vocabularySize) + 4);
     expect(shortContext.up).toBeLessThan(1024);
+  });
+
+  test("a text that begins like an earlier one of its tenant goes on there, also two at once; nobody else's does", () => {
+    const { cold, warm, rival, load } = reports.get(CASES[0])!.prefix!;
+    expect(cold.computedTokens).toBe(PREFIX_PROMPT_TOKENS);
+    expect(warm.computedTokens).toBe(2 * (PREFIX_PROMPT_TOKENS - 128));
+    expect(rival.computedTokens).toBe(PREFIX_PROMPT_TOKENS);
+    const [first] = cold.texts;
+    for (const { greedy, logprobs } of warm.texts) {
+      expect(greedy).toEqual(first!.greedy);
+      for (const [at, logprob] of logprobs.entries()) expect(Math.abs(logprob - first!.logprobs[at]!)).toBeLessThan(TOLERANCE);
+    }
+    expect(load.keptTokens).toBe(2 * 128);
+    expect(warm.upBytes, "places only").toBeLessThan(load.keptBytes / 16);
   });
 
   test("memory is told by what it is for", () => {

@@ -22,7 +22,9 @@ describe.each(["llama-rope-llama3", "llama-sharded", "qwen2", "qwen3", "gpt2-hub
     sessions.set(phase, await InferenceSession.create(buildDeviceGraph(checkpoint, weights, { phase, deltas: undefined, top: false })));
   }
   const constants = new Map<string, Tensor>();
-  for (const { name, shape, read } of weights.all) constants.set(name, half(await read(), shape));
+  for (const { constants: parts, read } of weights.all) {
+    for (const [index, values] of (await read()).entries()) constants.set(parts[index]!.name, half(values, parts[index]!.shape));
+  }
 
   const run = async (phase: DevicePhase, feeds: Record<string, Tensor>) => {
     const session = sessions.get(phase)!;
@@ -99,7 +101,7 @@ function fedBack({ layerCount, kvHeadCount, headSize }: BaseInfo, outputs: Recor
   return feeds;
 }
 
-function half(values: Float32Array, shape: readonly number[]): Tensor {
+function half(values: ArrayLike<number>, shape: readonly number[]): Tensor {
   return bits(new Uint16Array(Float16Array.from(values).buffer), shape);
 }
 

@@ -25,6 +25,23 @@ export interface StepTraffic {
   readonly vocabularySize: number;
 }
 
+/** Of the prompt of {@link PrefixReport}. */
+export const PREFIX_PROMPT_TOKENS = 140;
+
+interface AskedTexts {
+  readonly computedTokens: number;
+  readonly upBytes: number;
+  readonly texts: readonly { readonly greedy: readonly number[]; readonly logprobs: readonly number[] }[];
+}
+
+/** A prompt asked by a tenant, again by it twice at the same time, and by another tenant. */
+export interface PrefixReport {
+  readonly cold: AskedTexts;
+  readonly warm: AskedTexts;
+  readonly rival: AskedTexts;
+  readonly load: { readonly keptTokens: number; readonly keptBytes: number };
+}
+
 /** What the process of device-fidelity.test.ts found out about one case. */
 export interface CaseReport {
   readonly name: string;
@@ -38,4 +55,5 @@ export interface CaseReport {
   /** Whether the one text did overflow, and how far off another is, beside it and afterwards in its slot. */
   readonly overflow: { readonly overflows: boolean; readonly beside: number; readonly afterwards: number } | undefined;
   readonly traffic: StepTraffic | undefined;
+  readonly prefix: PrefixReport | undefined;
 }

@@ -2,7 +2,7 @@ import type { Tokens } from "#kernel";
 import type { PrefixLoad } from "../contract.ts";
 import type { Beginning, Row, Runner } from "../runner/contract.ts";
 import { PrefixIndex } from "./prefix-index.ts";
-import { type TextOwner, textChain } from "./text-chain.ts";
+import { type TextChain, type TextOwner, textChain } from "./text-chain.ts";
 
 /** Tokens that are in the cache, or are to be. */
 export interface PrefixText {
@@ -65,13 +65,21 @@ export class PrefixCache {
     if (!this.#index || !prefixes) return;
     const chain = textChain(owner, tokens.slice(0, this.#tokensMax), prefixes.unitTokens);
     if (chain.length === 0) return;
-    const known = this.#index.longest(chain);
-    if (known?.units === chain.length) return;
-    const shared = known && { prefix: known.prefix, tokens: known.units * prefixes.unitTokens };
-    const prefix = prefixes.keep(row, chain.length * prefixes.unitTokens, shared);
-    if (prefix === undefined) return;
-    this.#index.add({ prefix, chain, life: owner.life });
+    // Where there is no room, the oldest leaves for it; no more, since rows may have all the rest.
+    if (!this.#tryKeep(row, chain, owner.life) && this.#evictOldest()) this.#tryKeep(row, chain, owner.life);
     while (prefixes.keptTokens > this.#tokensMax) this.#evictOldest();
+  }
+
+  /** False when there is no room. */
+  #tryKeep(row: Row, chain: TextChain, life: number): boolean {
+    const { prefixes } = this.#runner;
+    const known = this.#index!.longest(chain);
+    if (known?.units === chain.length) return true;
+    const shared = known && { prefix: known.prefix, tokens: known.units * prefixes!.unitTokens };
+    const prefix = prefixes!.keep(row, chain.length * prefixes!.unitTokens, shared);
+    if (prefix === undefined) return false;
+    this.#index!.add({ prefix, chain, life });
+    return true;
   }
 
   /** The delta of this life is no longer in its slot. */

@@ -196,6 +196,20 @@ describe("room", () => {
     expect(await run({ promptTokens: prompt(1), maxTokens: 50 })).toMatchObject({ reused: PROMPT_UNITS, text: toyText(prompt(1), 50) });
   });
 
+  test("where keeping needs room and finds none, the oldest leaves for the newest, and no other", async () => {
+    const { run, runner, engine } = toyEngine({ prefixShare: 1 });
+    const keep = runner.prefixes.keep.bind(runner.prefixes);
+    runner.prefixes.keep = ((...asked: Parameters<typeof keep>) =>
+      runner.prefixes.kept.size < 3 ? keep(...asked) : undefined) as typeof keep;
+    const prompt = (text: number) => PROMPT.map((token) => (token + text) % TOY_VOCABULARY);
+    for (let text = 0; text < 4; text++) await run({ promptTokens: prompt(text), maxTokens: 1 });
+    expect(runner.prefixes.kept.size).toBe(3);
+    expect(engine.load().prefixes?.evictions).toBe(1);
+    const reused: number[] = [];
+    for (const text of [3, 2, 1, 0]) reused.push((await run({ promptTokens: prompt(text), maxTokens: 1 })).reused);
+    expect(reused).toEqual([PROMPT_UNITS, PROMPT_UNITS, PROMPT_UNITS, 0]);
+  });
+
   test("a text that had to give up its row finds what it had computed", async () => {
     const { runner, engine } = toyEngine({ undeliveredEventsMax: 4 }, { rowsMax: 1 });
     const unread = engine.generate(sequenceSpec({ promptTokens: PROMPT, maxTokens: 20 }), never)[Symbol.asyncIterator]();

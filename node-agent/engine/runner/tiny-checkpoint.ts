@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Random } from "#kernel";
+import { type Random, seededRandom } from "#kernel";
 import { type Checkpoint, type LoadedDelta, openCheckpoint, writeSafetensors } from "#model";
 
 /** Tiny models with random weights, one per family and variant, for tests. The size of heads × heads differs from the width where the family allows it. */
@@ -49,6 +49,16 @@ function llamaShape(family: "llama" | "qwen2" | "qwen3") {
     rope_theta: 10000,
     hidden_act: "silu",
   };
+}
+
+/**
+ * Chance with sixteen outcomes. Weights made of it stand on the sixteen steps that blocks of 4 bits have, and the lowest comes often enough
+ * that every block has it: their quantisation changes nothing, and what is left is told apart from an error.
+ */
+export function steppedRandom(seed: number): Random {
+  const random = seededRandom(seed);
+  let drawn = 0;
+  return { ...random, float: () => (drawn++ % 7 === 0 ? 0 : random.below(16) / 16), below: (limit) => random.below(limit) };
 }
 
 /** Writes such a model to a folder and opens it. */

@@ -2,11 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { type Random, seededRandom } from "#kernel";
+import { seededRandom } from "#kernel";
 import type { Checkpoint, LoadedDelta } from "#model";
 import type { WeightFormat } from "../../compute.ts";
 import { referenceForward } from "../reference-forward.ts";
-import { createTinyCheckpoint, createTinyDelta, TINY_CONFIGS } from "../tiny-checkpoint.ts";
+import { createTinyCheckpoint, createTinyDelta, steppedRandom, TINY_CONFIGS } from "../tiny-checkpoint.ts";
 import { openCpuRunner } from "./cpu-runner.ts";
 
 const LIMITS = { rowsMax: 8, kvTokensMax: 1024, slotsMax: 8, tableRanksMax: 256 };
@@ -27,16 +27,6 @@ function relativeError(logits: Float32Array, expected: readonly (readonly number
 
 /** What activations in 8 bits do to these models; measured: up to 0.03. */
 const ERROR_MAX = 0.05;
-
-/**
- * Chance with sixteen outcomes. Weights made of it stand on the sixteen steps that blocks of 4 bits have, and the lowest comes often enough
- * that every block has it: their quantisation changes nothing, and what is left is told apart from an error.
- */
-function steppedRandom(seed: number): Random {
-  const random = seededRandom(seed);
-  let drawn = 0;
-  return { ...random, float: () => (drawn++ % 7 === 0 ? 0 : random.below(16) / 16), below: (limit) => random.below(limit) };
-}
 
 describe.each(Object.entries(TINY_CONFIGS))("%s", async (name, config) => {
   const random = seededRandom(5);

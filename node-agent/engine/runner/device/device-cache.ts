@@ -1,8 +1,10 @@
 import type { Tensor } from "onnxruntime-node";
 import { assert, type Bytes, type Tokens } from "#kernel";
 import { type BaseInfo, presentNames } from "#model";
+import { BlockCopier } from "./block-copier.ts";
 import type { Feeds } from "./contract.ts";
 import { type DeviceMemory, sizeBytes, viewOf } from "./device-memory.ts";
+import { CAPACITY_UNIT, type CacheBlocks, type CacheCopy, type CacheLayout } from "./slot-banks.ts";
 
 /** What a graph reads of the cache, and where it writes: the same memory. */
 export interface BoundCache {
@@ -16,15 +18,17 @@ interface DeviceBank {
   readonly tensors: Tensor[];
 }
 
-/** Keys and values on the device: a tensor per layer, kind and bank. What lies in which slot is for {@link SlotBanks} to know. */
+/** Keys and values on the device: a tensor per layer, kind and bank; what is kept is like a bank whose slots are blocks. What lies in which slot is for {@link SlotBanks} to know. */
 export class DeviceCache {
   readonly #base: BaseInfo;
   readonly #memory: DeviceMemory;
-  readonly #banks = new Map<Tokens, DeviceBank>();
+  readonly #banks = new Map<CacheBlocks["part"], DeviceBank>();
+  readonly #copier: BlockCopier;
 
   constructor(base: BaseInfo, memory: DeviceMemory) {
     this.#base = base;
     this.#memory = memory;
+    this.#copier = new BlockCopier(base, memory);
   }
 
   get memoryBytes(): Bytes {
@@ -35,18 +39,31 @@ export class DeviceCache {
     return bytes;
   }
 
-  /** Gives every bank as many slots as `sizes` say: first what is given up, then what grows, so that the two never stand side by side. */
-  async follow(sizes: ReadonlyMap<Tokens, number>): Promise<void> {
-    for (const [capacity, bank] of this.#banks) {
-      const slots = sizes.get(capacity) ?? 0;
-      if (slots === 0) this.#drop(capacity);
+  /** Gives every part its size: first what is given up, then what grows, so that the two never stand side by side. */
+  async follow({ banks, keptBlocks }: CacheLayout): Promise<void> {
+    const sizes = new Map<CacheBlocks["part"], number>(banks);
+    if (keptBlocks > 0) sizes.set("kept", keptBlocks);
+    for (const [part, bank] of this.#banks) {
+      const slots = sizes.get(part) ?? 0;
+      if (slots === 0) this.#drop(part);
       else if (slots < bank.slots) await this.#resize(bank, slots);
     }
-    for (const [capacity, slots] of sizes) {
-      const bank = this.#banks.get(capacity);
-      if (bank === undefined) await this.#add(capacity, slots);
+    for (const [part, slots] of sizes) {
+      const bank = this.#banks.get(part);
+      if (bank === undefined) await this.#add(part, slots);
       else if (slots > bank.slots) await this.#resize(bank, slots);
     }
+  }
+
+  /** In the layout that the copy was asked for in. */
+  async copy({ layout, from, to }: CacheCopy): Promise<void> {
+    await this.follow(layout);
+    const [source, target] = [this.#banks.get(from.part), this.#banks.get(to.part)];
+    assert(source && target, "the device has followed the banks");
+    await this.#copier.copy(
+      { tensors: source.tensors, slotTokens: slotTokens(from.part), blocks: from.blocks },
+      { tensors: target.tensors, slotTokens: slotTokens(to.part), blocks: to.blocks },
+    );
   }
 
   /** The first `slots` slots of a bank, as both graphs take them. */
@@ -68,16 +85,17 @@ export class DeviceCache {
     return { feeds, fetches };
   }
 
-  dispose(): void {
-    for (const capacity of this.#banks.keys()) this.#drop(capacity);
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const part of this.#banks.keys()) this.#drop(part);
+    await this.#copier[Symbol.asyncDispose]();
   }
 
-  async #add(capacity: Tokens, slots: number): Promise<void> {
+  async #add(part: CacheBlocks["part"], slots: number): Promise<void> {
     const { kvHeadCount, headSize, layerCount } = this.#base;
     const bank: DeviceBank = { slots, tensors: [] };
-    this.#banks.set(capacity, bank);
+    this.#banks.set(part, bank);
     for (let index = 0; index < 2 * layerCount; index++) {
-      bank.tensors.push(await this.#memory.zeros([slots, kvHeadCount, capacity, headSize]));
+      bank.tensors.push(await this.#memory.zeros([slots, kvHeadCount, slotTokens(part), headSize]));
     }
   }
 
@@ -87,8 +105,12 @@ export class DeviceCache {
     bank.slots = slots;
   }
 
-  #drop(capacity: Tokens): void {
-    for (const tensor of this.#banks.get(capacity)!.tensors) tensor.dispose();
-    this.#banks.delete(capacity);
+  #drop(part: CacheBlocks["part"]): void {
+    for (const tensor of this.#banks.get(part)!.tensors) tensor.dispose();
+    this.#banks.delete(part);
   }
+}
+
+function slotTokens(part: CacheBlocks["part"]): Tokens {
+  return part === "kept" ? CAPACITY_UNIT : part;
 }

@@ -1,5 +1,5 @@
 import { InferenceSession } from "onnxruntime-node";
-import { buildDeviceGraph, type Checkpoint, type DeltaPart, type DevicePhase, DeviceWeights } from "#model";
+import { type BlockFormat, buildDeviceGraph, type Checkpoint, type DeltaPart, type DevicePhase, DeviceWeights } from "#model";
 import type { Feeds } from "./contract.ts";
 import type { DeviceMemory } from "./device-memory.ts";
 import { DeviceWeightStore } from "./device-weight-store.ts";
@@ -19,8 +19,13 @@ export class DeviceGraphs implements AsyncDisposable {
   readonly #loaded = new Map<string, LoadedGraph>();
 
   /** Puts the weights on the device. */
-  static async open(checkpoint: Checkpoint, memory: DeviceMemory, deltas: DeltaPart): Promise<DeviceGraphs> {
-    const weights = new DeviceWeights(checkpoint, memory.type);
+  static async open(
+    checkpoint: Checkpoint,
+    memory: DeviceMemory,
+    deltas: DeltaPart,
+    blocks: BlockFormat | undefined,
+  ): Promise<DeviceGraphs> {
+    const weights = new DeviceWeights(checkpoint, memory.type, blocks);
     // All graphs need the same constants: building one of them tells which.
     buildDeviceGraph(checkpoint, weights, { phase: "decode", deltas: undefined, top: false });
     return new DeviceGraphs(checkpoint, weights, await DeviceWeightStore.load(weights, memory), deltas);

@@ -18,10 +18,12 @@ export class DeviceMemory implements AsyncDisposable {
   readonly #convert: InferenceSession;
   readonly #copy: InferenceSession;
   readonly #join: InferenceSession;
+  readonly #copyBytes: InferenceSession;
 
   private constructor(type: DeviceFloat, sessions: readonly InferenceSession[]) {
     this.type = type;
-    [this.#zeros, this.#wideZeros, this.#convert, this.#copy, this.#join] = sessions as [
+    [this.#zeros, this.#wideZeros, this.#convert, this.#copy, this.#join, this.#copyBytes] = sessions as [
+      InferenceSession,
       InferenceSession,
       InferenceSession,
       InferenceSession,
@@ -33,7 +35,8 @@ export class DeviceMemory implements AsyncDisposable {
   /** @throws what the runtime throws where there is no device. */
   static async open(type: DeviceFloat): Promise<DeviceMemory> {
     const sessions: InferenceSession[] = [];
-    for (const model of [buildZeros(type), buildZeros("float32"), buildConvert(type), buildCopy(type), buildJoin(type)]) {
+    const zeros = [buildZeros(type), buildZeros("float32")];
+    for (const model of [...zeros, buildConvert(type), buildCopy(type), buildJoin(type), buildCopy("uint8")]) {
       sessions.push(await InferenceSession.create(model, STAYING));
     }
     return new DeviceMemory(type, sessions);
@@ -49,8 +52,9 @@ export class DeviceMemory implements AsyncDisposable {
     return await this.#make(session, { shape: integers(shape, [shape.length]) });
   }
 
-  /** Values of this memory's type on the device, from float32. */
-  async upload(values: Float32Array, shape: readonly number[]): Promise<Tensor> {
+  /** On the device: bytes as they are, float32 as values of this memory's type. */
+  async upload(values: Float32Array | Uint8Array, shape: readonly number[]): Promise<Tensor> {
+    if (values instanceof Uint8Array) return await this.#make(this.#copyBytes, { kept: new Tensor("uint8", values, shape) });
     return await this.#make(this.#convert, { values: new Tensor("float32", values, shape) });
   }
 
@@ -74,7 +78,8 @@ export class DeviceMemory implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const session of [this.#zeros, this.#wideZeros, this.#convert, this.#copy, this.#join]) await session.release();
+    const owned = [this.#zeros, this.#wideZeros, this.#convert, this.#copy, this.#join, this.#copyBytes];
+    for (const session of owned) await session.release();
   }
 
   async #make(session: InferenceSession, feeds: Feeds): Promise<Tensor> {
@@ -113,7 +118,7 @@ function buildConvert(type: DeviceFloat): Uint8Array {
   return graph.finish();
 }
 
-function buildCopy(type: DeviceFloat): Uint8Array {
+function buildCopy(type: DeviceFloat | "uint8"): Uint8Array {
   const graph = new GraphBuilder();
   graph.output("made", graph.input("kept", type, undefined), type, undefined);
   return graph.finish();

@@ -1,7 +1,20 @@
-import { assert, type Clock, Fault, type Millis, systemClock, type Tokens } from "#kernel";
+import { assert, type Bytes, type Clock, Fault, type Millis, systemClock, type Tokens } from "#kernel";
 import type { Checkpoint, DeviceFloat, LoadedDelta } from "#model";
+import { DEFAULT_COMPUTE } from "../../compute.ts";
 import type { Slot } from "../../contract.ts";
-import type { BusTraffic, Row, RowLogits, Runner, RunnerLimits, RunnerMemory, RunnerOptions, StepLogits, StepRow } from "../contract.ts";
+import type {
+  Beginning,
+  BusTraffic,
+  PrefixKeeper,
+  Row,
+  RowLogits,
+  Runner,
+  RunnerLimits,
+  RunnerMemory,
+  RunnerOptions,
+  StepLogits,
+  StepRow,
+} from "../contract.ts";
 import { probeChunkTokens } from "./attention-probe.ts";
 import type { DeviceDeltas, Feeds } from "./contract.ts";
 import { type DeviceBatch, planDeviceBatches } from "./device-batches.ts";
@@ -10,8 +23,9 @@ import { PagedDeltas } from "./device-deltas.ts";
 import { chunkFeeds, decodeFeeds } from "./device-feeds.ts";
 import { DeviceGraphs } from "./device-graphs.ts";
 import { DeviceLogits, wantsTop } from "./device-logits.ts";
-import { DeviceMemory } from "./device-memory.ts";
-import { SlotBanks } from "./slot-banks.ts";
+import { DeviceMemory, sizeBytes } from "./device-memory.ts";
+import { DEVICE_NUMBERS } from "./device-numbers.ts";
+import { CAPACITY_UNIT, SlotBanks } from "./slot-banks.ts";
 
 /** What lies on the device for one base. */
 interface DeviceParts {
@@ -26,10 +40,10 @@ interface DeviceParts {
 
 /**
  * A runner whose weights, cache and deltas stay on a device. See {@link openRunner}.
- * @throws Fault parameter_unsupported for weights or heads that devices are not offered with, and where there is no device.
+ * @throws Fault parameter_unsupported for heads that devices are not offered with, and where there is no device or none with such numbers.
  */
 export async function openDeviceRunner(checkpoint: Checkpoint, options: RunnerOptions): Promise<Runner> {
-  const type = deviceFloat(options);
+  const { type, blocks } = DEVICE_NUMBERS[(options.compute ?? DEFAULT_COMPUTE).weights];
   const { headSize } = checkpoint.info;
   if (headSize % HEAD_UNIT !== 0) {
     throw new Fault(
@@ -40,21 +54,13 @@ export async function openDeviceRunner(checkpoint: Checkpoint, options: RunnerOp
   await using opening = new AsyncDisposableStack();
   const memory = opening.use(await openMemory(type));
   const deltas = opening.use(await PagedDeltas.open(checkpoint.info, options.limits, memory));
-  const graphs = opening.use(await DeviceGraphs.open(checkpoint, memory, deltas.part));
+  const graphs = opening.use(await DeviceGraphs.open(checkpoint, memory, deltas.part, blocks));
   const chunkTokens = await probeChunkTokens(checkpoint.info, memory);
   return new DeviceRunner(checkpoint, { memory, graphs, deltas, chunkTokens, owned: opening.move() }, options);
 }
 
 /** The runtime's GroupQueryAttention takes heads of a multiple of so many numbers. */
 const HEAD_UNIT = 8;
-
-function deviceFloat({ compute }: RunnerOptions): DeviceFloat {
-  const weights = compute?.weights ?? "float32";
-  if (weights === "float32" || weights === "float16") return weights;
-  throw new Fault("parameter_unsupported", `--weights ${weights} is not offered with --ep webgpu: float32 and float16 are`, {
-    detail: { field: "weights" },
-  });
-}
 
 async function openMemory(type: DeviceFloat): Promise<DeviceMemory> {
   let memory: DeviceMemory | undefined;
@@ -75,6 +81,7 @@ async function openMemory(type: DeviceFloat): Promise<DeviceMemory> {
 class DeviceRunner implements Runner {
   readonly base;
   readonly limits: RunnerLimits;
+  readonly prefixes: PrefixKeeper;
   readonly #parts: DeviceParts;
   readonly #clock: Clock;
   readonly #banks: SlotBanks;
@@ -91,6 +98,8 @@ class DeviceRunner implements Runner {
     this.#clock = clock ?? systemClock;
     this.#banks = new SlotBanks(limits.kvTokensMax, this.base.contextTokensMax);
     this.#cache = new DeviceCache(this.base, parts.memory);
+    const { layerCount, kvHeadCount, headSize } = this.base;
+    this.prefixes = prefixKeeper(this.#banks, sizeBytes(parts.memory.type, [2, layerCount, kvHeadCount, headSize]));
     this.#logits = new DeviceLogits(parts.memory, this.base.vocabularySize);
   }
 
@@ -120,12 +129,12 @@ class DeviceRunner implements Runner {
     this.#parts.deltas.detach(slot);
   }
 
-  open(tokensMax: Tokens): Row | undefined {
+  open(tokensMax: Tokens, from?: Beginning): Row | undefined {
     assert(tokensMax <= this.base.contextTokensMax, "a sequence stays within the context of its base");
     if (this.#rows.size >= this.limits.rowsMax) return undefined;
     let row: Row = 0;
     while (this.#rows.has(row)) row++;
-    if (!this.#banks.open(row, tokensMax)) return undefined;
+    if (!this.#banks.open(row, tokensMax, from)) return undefined;
     this.#rows.add(row);
     return row;
   }
@@ -139,7 +148,8 @@ class DeviceRunner implements Runner {
     for (const { row, tokens } of rows) {
       assert(tokens.length > 0 && tokens.length <= this.#banks.room(row), `row ${row} takes from 1 token up to what it reserved`);
     }
-    await this.#cache.follow(this.#banks.sizes);
+    for (const copy of this.#banks.takeCopies()) await this.#cache.copy(copy);
+    await this.#cache.follow(this.#banks.layout);
     this.#logits.begin();
     const found: RowLogits[][] = rows.map(() => []);
     for (const batch of planDeviceBatches(rows, this.#banks, this.#parts.chunkTokens)) {
@@ -178,7 +188,7 @@ class DeviceRunner implements Runner {
   }
 
   async #release(): Promise<void> {
-    this.#cache.dispose();
+    await this.#cache[Symbol.asyncDispose]();
     await this.#logits[Symbol.asyncDispose]();
     await this.#parts.owned.disposeAsync();
   }
@@ -196,4 +206,19 @@ function together(parts: readonly RowLogits[]): RowLogits {
     end += part.length;
   }
   return all;
+}
+
+/** Places are given at once; the device copies before its next step. */
+function prefixKeeper(banks: SlotBanks, tokenBytes: Bytes): PrefixKeeper {
+  return {
+    unitTokens: CAPACITY_UNIT,
+    get keptTokens() {
+      return banks.keptTokens;
+    },
+    get keptBytes() {
+      return banks.keptTokens * tokenBytes;
+    },
+    keep: (row, tokens, shared) => banks.keep(row, tokens, shared),
+    forget: (prefix) => banks.forget(prefix),
+  };
 }

@@ -14,13 +14,16 @@ export class DeviceWeightStore {
     this.memoryBytes = memoryBytes;
   }
 
-  /** Reads and uploads one constant after another: the largest of them stands in the process's memory, never all. */
+  /** Reads and uploads one tensor, or stack of tensors, after another: the largest of them stands in the process's memory, never all. */
   static async load(weights: DeviceWeights, memory: DeviceMemory): Promise<DeviceWeightStore> {
     const tensors = new Map<string, Tensor>();
     let bytes = 0;
-    for (const { name, shape, read } of weights.all) {
-      tensors.set(name, await memory.upload(await read(), shape));
-      bytes += sizeBytes(memory.type, shape);
+    for (const { constants, read } of weights.all) {
+      for (const [index, values] of (await read()).entries()) {
+        const { name, type, shape } = constants[index]!;
+        tensors.set(name, await memory.upload(values, shape));
+        bytes += sizeBytes(type, shape);
+      }
     }
     return new DeviceWeightStore(tensors, bytes);
   }
