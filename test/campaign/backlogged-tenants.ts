@@ -84,11 +84,13 @@ async function rowsMax(cluster: LiveCluster): Promise<number> {
 
 /** One request; tells what every piece of it was worth. */
 async function serve(customer: LoadCustomer, ask: Ask, got: (amount: number) => void): Promise<void> {
-  let promptTokens = 0;
+  let computed = 0;
   try {
     for await (const { tokenIds, usage } of customer.channels[0]!.serverStream(InferenceServiceService.generate, generateRequest(ask))) {
-      got(OUTPUT_WEIGHT * tokenIds.length + INPUT_WEIGHT * ((usage?.promptTokens ?? 0) - promptTokens));
-      promptTokens = usage?.promptTokens ?? promptTokens;
+      // What a kept prefix spares is no service: the queue does not count it either.
+      const now = usage ? usage.promptTokens - usage.cachedTokens : computed;
+      got(OUTPUT_WEIGHT * tokenIds.length + INPUT_WEIGHT * (now - computed));
+      computed = now;
     }
   } catch {
     await pause(SAMPLE_MS); // Shed: it asks again.
