@@ -6,7 +6,7 @@ import type { RunnerLimits, RunnerMemory } from "./engine/runner/contract.ts";
 /** Where engines compute, and how much they may hold there. */
 export interface MemoryRoom {
   readonly sizeBytes: Bytes;
-  /** Who says so: `this machine`, `the container`, `--device-memory-mib`, … */
+  /** Who says so: `this machine`, `the container`, `--memory-mib`, … */
   readonly source: string;
 }
 

@@ -1,9 +1,10 @@
 import { InferenceSession } from "onnxruntime-node";
-import { assert, type Clock, type Millis, systemClock } from "#kernel";
+import { type Clock, type Millis, systemClock } from "#kernel";
 import { buildDecoderGraph, type Checkpoint, DECODER_VALUES, type LoadedDelta } from "#model";
 import { DEFAULT_COMPUTE } from "../../compute.ts";
 import type { Slot } from "../../contract.ts";
 import type { Beginning, PrefixKeeper, Row, Runner, RunnerLimits, RunnerMemory, RunnerOptions, StepRow } from "../contract.ts";
+import { OpenRows } from "../open-rows.ts";
 import { DeltaTables } from "./delta-tables.ts";
 import { type BoundBlocks, KvCache } from "./kv-cache.ts";
 import { chooseLinearFormat } from "./linear-format.ts";
@@ -43,7 +44,7 @@ class CpuRunner implements DenseRunner {
   readonly #cache: KvCache;
   readonly #tables: DeltaTables;
   readonly #weightsBytes: number;
-  readonly #rows = new Set<Row>();
+  readonly #rows: OpenRows;
   /** Tensors over parts of the delta tables, by the part: making a hundred of them takes longer than finding them. */
   readonly #tableFeeds = new Map<string, Feeds>();
   #insideRunMs: Millis = 0;
@@ -56,6 +57,7 @@ class CpuRunner implements DenseRunner {
     this.#clock = clock ?? systemClock;
     this.#weightsBytes = weightsBytes;
     this.#cache = new KvCache(this.base, limits.rowsMax, limits.kvTokensMax);
+    this.#rows = new OpenRows(this.base, limits, this.#cache);
     this.#tables = new DeltaTables(this.base, limits.slotsMax, limits.tableRanksMax);
   }
 
@@ -86,24 +88,15 @@ class CpuRunner implements DenseRunner {
   }
 
   open(tokensMax: number, from?: Beginning): Row | undefined {
-    assert(tokensMax <= this.base.contextTokensMax, "a sequence stays within the context of its base");
-    if (this.#rows.size >= this.limits.rowsMax) return undefined;
-    let row: Row = 0;
-    while (this.#rows.has(row)) row++;
-    if (!this.#cache.open(row, tokensMax, from)) return undefined;
-    this.#rows.add(row);
-    return row;
+    return this.#rows.open(tokensMax, from);
   }
 
   close(row: Row): void {
-    this.#cache.close(row);
-    this.#rows.delete(row);
+    this.#rows.close(row);
   }
 
   async run(rows: readonly StepRow[]): Promise<readonly Float32Array[]> {
-    for (const { row, tokens } of rows) {
-      assert(tokens.length > 0 && tokens.length <= this.#cache.room(row), `row ${row} takes from 1 token up to what it reserved`);
-    }
+    this.#rows.check(rows);
     const logits: Float32Array[] = rows.map(() => new Float32Array(0));
     const batches = planBatches(rows, ({ row }) => this.#cache.length(row));
     for (const batch of batches.flatMap((batch) => this.#splitByDelta(batch, rows))) await this.#runBatch(batch, rows, logits);

@@ -1,4 +1,4 @@
-import { assert, type Bytes, type Clock, Fault, type Millis, systemClock, type Tokens } from "#kernel";
+import { type Bytes, type Clock, Fault, type Millis, systemClock, type Tokens } from "#kernel";
 import type { Checkpoint, DeviceFloat, LoadedDelta } from "#model";
 import { DEFAULT_COMPUTE } from "../../compute.ts";
 import type { Slot } from "../../contract.ts";
@@ -15,6 +15,7 @@ import type {
   StepLogits,
   StepRow,
 } from "../contract.ts";
+import { OpenRows } from "../open-rows.ts";
 import { probeChunkTokens } from "./attention-probe.ts";
 import type { DeviceDeltas, Feeds } from "./contract.ts";
 import { type DeviceBatch, planDeviceBatches } from "./device-batches.ts";
@@ -87,7 +88,7 @@ class DeviceRunner implements Runner {
   readonly #banks: SlotBanks;
   readonly #cache: DeviceCache;
   readonly #logits: DeviceLogits;
-  readonly #rows = new Set<Row>();
+  readonly #rows: OpenRows;
   #insideRunMs: Millis = 0;
   #released: Promise<void> | undefined;
 
@@ -97,6 +98,7 @@ class DeviceRunner implements Runner {
     this.#parts = parts;
     this.#clock = clock ?? systemClock;
     this.#banks = new SlotBanks(limits.kvTokensMax, this.base.contextTokensMax);
+    this.#rows = new OpenRows(this.base, limits, this.#banks);
     this.#cache = new DeviceCache(this.base, parts.memory);
     const { layerCount, kvHeadCount, headSize } = this.base;
     this.prefixes = prefixKeeper(this.#banks, sizeBytes(parts.memory.type, [2, layerCount, kvHeadCount, headSize]));
@@ -130,24 +132,15 @@ class DeviceRunner implements Runner {
   }
 
   open(tokensMax: Tokens, from?: Beginning): Row | undefined {
-    assert(tokensMax <= this.base.contextTokensMax, "a sequence stays within the context of its base");
-    if (this.#rows.size >= this.limits.rowsMax) return undefined;
-    let row: Row = 0;
-    while (this.#rows.has(row)) row++;
-    if (!this.#banks.open(row, tokensMax, from)) return undefined;
-    this.#rows.add(row);
-    return row;
+    return this.#rows.open(tokensMax, from);
   }
 
   close(row: Row): void {
-    this.#banks.close(row);
-    this.#rows.delete(row);
+    this.#rows.close(row);
   }
 
   async run(rows: readonly StepRow[]): Promise<StepLogits> {
-    for (const { row, tokens } of rows) {
-      assert(tokens.length > 0 && tokens.length <= this.#banks.room(row), `row ${row} takes from 1 token up to what it reserved`);
-    }
+    this.#rows.check(rows);
     for (const copy of this.#banks.takeCopies()) await this.#cache.copy(copy);
     await this.#cache.follow(this.#banks.layout);
     this.#logits.begin();
