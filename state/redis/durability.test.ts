@@ -7,8 +7,9 @@ import { expect, it } from "vitest";
 import { systemClock } from "#kernel";
 import { openRedisStore, type RedisStoreOptions } from "./store.ts";
 import { describeUnless } from "./testing/describe-unless.ts";
+import { freePort } from "./testing/free-port.ts";
 import { rawCommand } from "./testing/raw-command.ts";
-import { binary, DURABLE, freePort, redisMissing, startRedisServer } from "./testing/redis-server.ts";
+import { binary, DURABLE, redisMissing, startRedisServer } from "./testing/redis-server.ts";
 
 const open = (url: string, options?: RedisStoreOptions) => openRedisStore(url, { clock: systemClock }, { openMs: 1_000, ...options });
 

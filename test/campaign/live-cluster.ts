@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type Component, seededRandom, systemClock } from "#kernel";
+import { type Component, systemClock } from "#kernel";
 import { AdminServiceService, type GrpcChannel, openChannel } from "#proto";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../../state/redis/testing/free-port.ts";
 import { type Death, type KeptProcess, keepProcess } from "./kept-process.ts";
 import {
   issueCertificates,
@@ -87,12 +87,11 @@ export async function startLiveCluster(options: LiveClusterOptions): Promise<Liv
   await using starting = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "deltaplane-live-"));
   starting.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const random = seededRandom(options.seed).fork("ports");
-  const address = async () => `${HOST}:${await freePort(random)}`;
+  const address = async () => `${HOST}:${await freePort()}`;
   const clusterKey = "a-secret-that-the-parts-share";
   writeFileSync(join(folder, "key"), clusterKey);
 
-  const redisPort = await freePort(random);
+  const redisPort = await freePort();
   const redis = options.store === "redis" ? starting.use(keepRedisServer(folder, redisPort)) : undefined;
   const state = redis ? `redis://${HOST}:${redisPort}` : `file:${join(folder, "state.db")}`;
   const component = (name: string, kind: Component, ...args: readonly string[]): KeptProcess =>

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { chownSync, existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { COMPONENTS, type Component, systemRandom } from "#kernel";
-import { freePort } from "../campaign/free-port.ts";
+import { COMPONENTS, type Component } from "#kernel";
+import { freePort } from "../../state/redis/testing/free-port.ts";
 import type { ImageRoot } from "./image-root.ts";
 import { componentOf, type Manifest, renderings, workloads } from "./manifests.ts";
 
@@ -81,11 +81,10 @@ async function makePlaces({ user }: ImageRoot, scratch: string): Promise<Places>
   const keyFile = join(scratch, "key");
   writeFileSync(keyFile, "a-key-for-this-smoke-test", { mode: 0o400 });
   own(keyFile);
-  const random = systemRandom();
   const ports = new Map<string, number>();
   for (const component of COMPONENTS) {
     for (const port of argsOf(component).flatMap((arg) => /-?listen=.*:(\d+)$/.exec(arg)?.[1] ?? [])) {
-      ports.set(`${component} ${port}`, await freePort(random));
+      ports.set(`${component} ${port}`, await freePort());
     }
   }
   return {

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { systemClock, systemRandom } from "#kernel";
+import { systemClock } from "#kernel";
 import { InferenceServiceService, Prompt } from "#proto";
-import { freePort } from "../campaign/free-port.ts";
+import { freePort } from "../../state/redis/testing/free-port.ts";
 import { type CollectedSpan, type Collector, startCollector } from "./collector.ts";
 
 /** Router and node agent as processes of their own, a collector that receives what they say of each request. */
@@ -17,7 +17,6 @@ const CALLER = { trace: "4bf92f3577b34da6a3ce929d0e0e4736", span: "00f067aa0ba90
 const SECRET_PROMPT = "a prompt that nobody else shall read";
 
 const folder = mkdtempSync(join(tmpdir(), "deltaplane-tracing-"));
-const random = systemRandom();
 const children: ChildProcess[] = [];
 let collector: Collector;
 let http: string;
@@ -33,9 +32,7 @@ function start(...[component, ...args]: readonly string[]): void {
 beforeAll(async () => {
   collector = await startCollector();
   writeFileSync(join(folder, "key"), "a-secret-that-the-parts-share");
-  const [scheduler, router, admin, web, node] = await Promise.all(
-    Array.from({ length: 5 }, async () => `127.0.0.1:${await freePort(random)}`),
-  );
+  const [scheduler, router, admin, web, node] = await Promise.all(Array.from({ length: 5 }, async () => `127.0.0.1:${await freePort()}`));
   start("scheduler", "--listen", scheduler!);
   start(
     ...["router", "--grpc-listen", router!, "--admin-listen", admin!, "--http-listen", web!],

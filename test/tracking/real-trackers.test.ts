@@ -1,6 +1,5 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -8,6 +7,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { seededRandom, systemClock } from "#kernel";
 import { createSinks, createTracker, type TrackingEvent } from "#trainer";
+import { freePort } from "../../state/redis/testing/free-port.ts";
 import { exampleRun, exampleStep, SUCCEEDED, TRAINING_TEXT } from "./example-run.ts";
 import { KEY, startWandbServer } from "./wandb-server.ts";
 
@@ -133,11 +133,3 @@ test("an MLflow server takes the run, also one that was gone on with", async (co
     process.kill(-server.pid!, "SIGKILL"); // Its workers too.
   }
 }, 180_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

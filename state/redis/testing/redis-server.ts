@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createConnection, createServer } from "node:net";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 
 /** A redis-server of a test's own, in a folder of its own. */
 export interface RedisServer extends AsyncDisposable {
@@ -98,32 +99,6 @@ class ChildServer implements RedisServer {
     await this.kill();
     await rm(this.#directory, { recursive: true, force: true });
   }
-}
-
-/**
- * Ports, and their cluster buses, stay below the range from which the kernel takes ports for outgoing connections:
- * nobody else happens to sit on them, not even while a server is dead between a kill and its next life.
- */
-const PORT_MIN = 12_000;
-const PORT_MAX = 22_000;
-/** A cluster node's bus listens this far above its port. */
-const CLUSTER_BUS_OFFSET = 10_000;
-
-/** A port that nobody listened on a moment ago, nor on its bus. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
-    if ((await canListen(port)) && (await canListen(port + CLUSTER_BUS_OFFSET))) return port;
-  }
-}
-
-/** Whether nobody listens on this port of the loopback now. */
-export function canListen(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
 
 /** Whether a server answers a PING, with PONG or a demand for a password; not while it loads. */
