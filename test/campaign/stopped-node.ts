@@ -25,6 +25,8 @@ const NOTICED_MS = 500;
 export async function checkStoppedNode(cluster: LiveCluster, load: SteadyLoad, options: StoppedNodeOptions): Promise<LoadFigures> {
   const { times, progress = () => undefined } = options;
   const silences: number[] = [];
+  /** Each time, when the first stream went on elsewhere: by then it was detected. */
+  const detections: number[] = [];
   for (let time = 0; time < times; time++) {
     const watch = new SilenceWatch();
     const over = new AbortController();
@@ -38,18 +40,21 @@ export async function checkStoppedNode(cluster: LiveCluster, load: SteadyLoad, o
     await Promise.all(running);
     thaw();
     silences.push(...watch.silences);
+    if (watch.silences.length > 0) detections.push(Math.min(...watch.silences));
     progress(`${time + 1} of ${times}: ${watch.silences.map((ms) => Math.round(ms)).join(", ")} ms until a stream went on elsewhere`);
     await pause(HEALED_MS);
     await cluster.healed();
   }
   const violations = [...(await load.judge())];
-  if (silences.length === 0) violations.push({ rule: "campaign", what: "no stream was on a node that stood still" });
+  const unseen = times - detections.length;
+  if (unseen > 0) violations.push({ rule: "campaign", what: `${unseen} of ${times} times no stream was on the node that stood still` });
   return {
     figures: {
       times,
       requests: load.records.length,
       failed: load.failed.length,
       streams_on_stopped_nodes: silences.length,
+      detected_max_ms: Math.max(0, ...detections),
       silence_max_ms: Math.max(0, ...silences),
       silence_mean_ms: silences.reduce((sum, ms) => sum + ms, 0) / Math.max(1, silences.length),
     },
