@@ -11,7 +11,7 @@ Held-out combinations of the tasks do not occur here either.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import product_copy
 import tax
@@ -44,6 +44,8 @@ SMALL_TALK = [
     ("Kannst du mir helfen?", "Ja, sag mir bitte, was du brauchst."),
     ("Gute Nacht!", "Gute Nacht, schlaf gut."),
 ]
+CONSONANTS = "b d f g h j k l m n p r s t v w z".split()
+VOWELS = "a e i o u".split()
 SYSTEM_PROMPTS = ["You are a friendly assistant.", "Answer briefly.", "Antworte kurz und freundlich."]
 
 
@@ -143,6 +145,57 @@ def repeated_list(rng: random.Random) -> Document:
     return f"List: {chosen}.\nAgain: {chosen}."
 
 
+def invented_name(rng: random.Random) -> str:
+    """A name that nobody has met before, of two or three syllables."""
+    syllables = "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(2, 3)))
+    return syllables.capitalize() + rng.choice(["", "", "l", "n", "r", "s"])
+
+
+def chanted_names(rng: random.Random) -> Document:
+    """Names, known and new ones, over and over in the same order."""
+    names = [rng.choice([invented_name(rng), rng.choice(product_copy.BRANDS)]) for _ in range(rng.randint(2, 8))]
+    line = rng.choice([", ", " ", "; "]).join(names)
+    return "\n".join([line] * rng.randint(2, 4))
+
+
+def named_products(rng: random.Random) -> Document:
+    """Products with little more than their names, each told again in other words."""
+    lines = []
+    for _ in range(rng.randint(1, 4)):
+        product = product_copy.make_product(rng)
+        name, colour = product.name, product.values["colour"]
+        pairs = [
+            (f"product: {name}", f"The {name}."),
+            (f"product: {name}; colour: {colour}", f"The {name} in {colour}."),
+            (f"product: {name}; tone: {product.tone}", f"This is the {name}."),
+        ]
+        lines += rng.choice(pairs)
+    return "\n".join(lines)
+
+
+def named_product_dialogue(rng: random.Random) -> Document:
+    """The user names products, and the assistant says that it has heard."""
+    messages: list[Message] = []
+    for _ in range(rng.randint(1, 3)):
+        product = product_copy.make_product(rng)
+        name, colour = product.name, product.values["colour"]
+        answers = [
+            (f"I have the {name} in {colour}.", f"You have the {name} in {colour}."),
+            (f"product: {name}; colour: {colour}", f"Thank you, the {name} is in the list."),
+            (f"The {name}, please.", f"I have noted the {name}."),
+        ]
+        said, answer = rng.choice(answers)
+        messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+    return messages
+
+
+def invented_product(rng: random.Random) -> Example:
+    """A product with a brand that nobody has met before, and its description."""
+    product = product_copy.make_product(rng)
+    product = replace(product, name=f"{invented_name(rng)} {product.name.split()[1]}")
+    return Example(product.spec(rng), product.description(), f"copy:{product.name}:{product.values['colour']}")
+
+
 def small_talk_turn(rng: random.Random) -> Turn:
     """A greeting or question about nothing in particular."""
     question, answer = rng.choice(SMALL_TALK)
@@ -212,6 +265,8 @@ ADVERTISING = Instruction(
     ["Product texts:", "Produkte und ihre Texte:", "Texts for the shop:"],
 )
 
+INVENTED = replace(ADVERTISING, make=invented_product)
+
 
 def headed_list(rng: random.Random, task: Instruction, longest: int) -> Document:
     """A heading that names the task, then prompts with their answers below each other."""
@@ -267,6 +322,16 @@ def product_dialogue(rng: random.Random) -> Document:
     return instructed_dialogue(rng, ADVERTISING, 2)
 
 
+def invented_texts(rng: random.Random) -> Document:
+    """As product texts, of brands nobody has met before."""
+    return headed_list(rng, INVENTED, 2)
+
+
+def invented_dialogue(rng: random.Random) -> Document:
+    """As product dialogues, of brands nobody has met before."""
+    return instructed_dialogue(rng, INVENTED, 2)
+
+
 def dialogue(rng: random.Random) -> Document:
     """One to three turns between a user and the assistant about nothing in particular."""
     messages: list[Message] = []
@@ -305,6 +370,25 @@ FIRST_MIX: Mix = [
 ]
 # Hundreds of words in all their forms take longest to learn.
 SECOND_MIX: Mix = [*FIRST_MIX, (bilingual_text, 30), (translation_list, 60), (translation_dialogue, 40)]
+
+# A name has to be taken over from the prompt, whatever it is: the last thing that is learnt, and only from many products.
+THIRD_MIX: Mix = [
+    *SECOND_MIX,
+    *[(source, 20) for source in (product_texts, product_dialogue, invented_texts, invented_dialogue, chanted_names)],
+    (dialogue, 24),
+]
+# The same of known names alone, said soon after each other: one name in twenty tokens instead of one in a hundred.
+FOURTH_MIX: Mix = [
+    *SECOND_MIX,
+    (named_products, 60),
+    (named_product_dialogue, 60),
+    (product_texts, 20),
+    (product_dialogue, 20),
+    (repeated_list, 10),
+    (dialogue, 24),
+]
+# Back to the translations, without losing the names.
+FIFTH_MIX: Mix = [*SECOND_MIX, (product_texts, 10), (product_dialogue, 10)]
 
 
 def make_document(rng: random.Random, mix: Mix) -> Document:

@@ -10,12 +10,19 @@ import json
 import random
 from pathlib import Path
 
-from base_corpus import FIRST_MIX, SECOND_MIX, make_document
+from base_corpus import FIFTH_MIX, FIRST_MIX, FOURTH_MIX, SECOND_MIX, THIRD_MIX, make_document
 from examples import choose_covering, draw_distinct, write_jsonl
 from train_demo import DELTAS, HELD_OUT_EVALUATED, SEED, TRAIN_SAMPLE
 
 DATA = Path(__file__).resolve().parent / "data"
 CANDIDATES = 4_000  # from which examples are chosen for their words
+STAGES = {  # of the base's training: the mix and the seed
+    "first": (FIRST_MIX, SEED + 1),
+    "second": (SECOND_MIX, SEED + 51),
+    "third": (THIRD_MIX, SEED + 101),
+    "fourth": (FOURTH_MIX, SEED + 151),
+    "fifth": (FIFTH_MIX, SEED + 201),
+}
 
 
 def dump_tasks(folder: Path, count: int, cover: bool) -> None:
@@ -30,7 +37,7 @@ def dump_tasks(folder: Path, count: int, cover: bool) -> None:
 
 def dump_base(path: Path, count: int, stage: str) -> None:
     """Write documents of one stage's mix: a string each, or a list of messages."""
-    mix, seed = {"first": (FIRST_MIX, SEED + 1), "second": (SECOND_MIX, SEED + 51)}[stage]
+    mix, seed = STAGES[stage]
     rng = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
         for _ in range(count):
@@ -45,7 +52,7 @@ def main() -> None:
     parser.add_argument("--cover", action="store_true", help="choose them so that their words cover the task's")
     parser.add_argument("--base", type=Path, help="file for the base's documents")
     parser.add_argument("--documents", type=int, default=100_000, help="how many documents the base gets")
-    parser.add_argument("--stage", choices=["first", "second"], default="first", help="of the base's training")
+    parser.add_argument("--stage", choices=STAGES, default="first", help="of the base's training")
     arguments = parser.parse_args()
     if arguments.base:
         dump_base(arguments.base, arguments.documents, arguments.stage)
