@@ -3,7 +3,7 @@ import type { EngineLoad } from "./engine/contract.ts";
 
 /** What a step costs: stepMs + rows · rowMs + prompt tokens · promptTokenMs. */
 export interface StepCosts {
-  /** The mean over the last seconds, whatever ran. */
+  /** The mean over the last seconds, whatever ran; when nothing did for a while, what a step with one row takes. */
   readonly stepMs: Millis;
   readonly rowMs: Millis;
   readonly promptTokenMs: Millis;
@@ -11,7 +11,7 @@ export interface StepCosts {
   readonly tokensPerSecondMax: number;
 }
 
-type Counters = Pick<EngineLoad, "steps" | "insideRunMs" | "outsideRunMs" | "promptTokens" | "completionTokens">;
+type Counters = Pick<EngineLoad, "steps" | "insideRunMs" | "outsideRunMs" | "promptTokens" | "completionTokens" | "speculation">;
 type Vector = readonly [step: number, row: number, promptToken: number];
 
 /** Samples closer together say nothing new; shorter ones are mostly noise. */
@@ -21,8 +21,15 @@ const STEPS_MIN = 4;
 const SAMPLES_MEANT = 8;
 /** Each sample weighs so much less than the next: what was measured a minute ago counts a third. */
 const FORGETTING = 0.985;
+/** Without steps, what the last ones took beyond the usual counts half after this long: who had a bad moment must be asked again to show that it is over. */
+const EXCESS_HALF_LIFE_MS: Millis = 5 * SECOND;
 /** What is believed until something is measured: nothing, and that a row is about a tenth of a step and a prompt's token a twentieth. */
 const RIDGE: Vector = [0.01, 1, 4];
+
+/** Summed over all steps: whatever else a row brought in a step, it had tried. */
+function decodedRows({ completionTokens, speculation }: Counters): number {
+  return completionTokens - speculation.acceptedTokens;
+}
 
 /**
  * The cost of an engine's steps, from its counters: between two looks the mean step is one linear equation in the mean rows
@@ -54,11 +61,7 @@ export class StepSpeed {
     const meanMs = spent / steps;
     this.#stepMs = this.#stepMs === 0 ? meanMs : this.#stepMs + (meanMs - this.#stepMs) / SAMPLES_MEANT;
     this.#learn(
-      [
-        1,
-        (counters.completionTokens - last.counters.completionTokens) / steps,
-        (counters.promptTokens - last.counters.promptTokens) / steps,
-      ],
+      [1, (decodedRows(counters) - decodedRows(last.counters)) / steps, (counters.promptTokens - last.counters.promptTokens) / steps],
       meanMs,
     );
   }
@@ -71,7 +74,10 @@ export class StepSpeed {
     const prompts = this.#squares[1] === 0 ? 0 : this.#squares[2]! / this.#squares[1]!;
     const completionMs = step / Math.max(1, rowsMax) + row + prompts * promptToken;
     const tokensPerSecondMax = completionMs > 0 ? ((1 + prompts) * SECOND) / completionMs : 0;
-    return { stepMs: this.#stepMs, rowMs: row, promptTokenMs: promptToken, tokensPerSecondMax };
+    const usualMs = step + row;
+    const idleMs = Math.max(0, this.#clock.monotonic() - this.#last!.at - SPACING_MS);
+    const stepMs = usualMs + (this.#stepMs - usualMs) * 2 ** (-idleMs / EXCESS_HALF_LIFE_MS);
+    return { stepMs, rowMs: row, promptTokenMs: promptToken, tokensPerSecondMax };
   }
 
   #learn(sample: Vector, ms: Millis): void {

@@ -1,5 +1,11 @@
 import { assert } from "#kernel";
 
+/** The right to be inside. Disposing it lets the next one in. */
+export interface GatePass extends Disposable {
+  /** Goes out for as long as `wait` takes, then in again, in turn. When either fails it stays outside. */
+  outside(wait: Promise<void>): Promise<void>;
+}
+
 /** Lets at most `openMax` through at a time, the others in order of arrival. */
 export class LoadGate {
   #free: number;
@@ -10,8 +16,26 @@ export class LoadGate {
     this.#free = openMax;
   }
 
-  /** Resolves when inside; rejects with the signal's reason when that comes first. Each entry is paid back with {@link leave}. */
-  enter(signal: AbortSignal): Promise<void> {
+  /** Resolves when inside; rejects with the signal's reason when that comes first. */
+  async enter(signal: AbortSignal): Promise<GatePass> {
+    await this.#turn(signal);
+    let isInside = true;
+    const leave = () => {
+      if (isInside) this.#leave();
+      isInside = false;
+    };
+    return {
+      outside: async (wait) => {
+        leave();
+        await wait;
+        await this.#turn(signal);
+        isInside = true;
+      },
+      [Symbol.dispose]: leave,
+    };
+  }
+
+  #turn(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {
       this.#free -= 1;
@@ -31,7 +55,7 @@ export class LoadGate {
     });
   }
 
-  leave(): void {
+  #leave(): void {
     const [next] = this.#waiting;
     if (!next) {
       this.#free += 1;

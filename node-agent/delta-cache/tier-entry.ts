@@ -1,4 +1,4 @@
-import type { CacheEntry } from "#kernel";
+import type { CacheEntry, RoomWish } from "#kernel";
 import type { DeltaReference } from "#model";
 import type { TierLease } from "./contract.ts";
 
@@ -12,7 +12,8 @@ export interface LoadingEntry<V> {
   readonly waiters: Set<Waiter<V>>;
   /** Ends the load while it only waits; one that runs may finish, it is useful to the next who asks. */
   readonly abort: AbortController;
-  phase: "waiting" | "running";
+  /** `granted`: it has its room, and waits for its turn to load. */
+  phase: "waiting" | "granted" | "running";
   /** Room reserved so far: 0 until granted. */
   size: number;
   /** Whether to evict it as soon as nobody waits for it or holds it. */
@@ -44,6 +45,36 @@ export interface EvictingEntry {
 export interface Waiter<V> {
   answer(lease: TierLease<V>): void;
   refuse(error: unknown): void;
+}
+
+/** A load that waits for room. */
+export interface Wish<V> extends RoomWish {
+  readonly entry: LoadingEntry<V>;
+  grant(): void;
+  refuse(error: unknown): void;
+}
+
+/** Waits with all others for the load's answer. Who leaves last ends a load that does not run yet. */
+export function waitForLoad<V>(entry: LoadingEntry<V>, signal: AbortSignal): Promise<TierLease<V>> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      entry.waiters.delete(waiter);
+      if (entry.waiters.size === 0 && entry.phase !== "running") entry.abort.abort(signal.reason);
+      reject(signal.reason);
+    };
+    const waiter: Waiter<V> = {
+      answer: (lease) => {
+        signal.removeEventListener("abort", leave);
+        resolve(lease);
+      },
+      refuse: (error) => {
+        signal.removeEventListener("abort", leave);
+        reject(error);
+      },
+    };
+    entry.waiters.add(waiter);
+    signal.addEventListener("abort", leave, { once: true });
+  });
 }
 
 /** A promise that settles like `promise`, or rejects with the signal's reason when that comes first. */

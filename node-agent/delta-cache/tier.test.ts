@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { asBaseDigest, asDeltaDigest, asTenantId, Fault, VirtualClock } from "#kernel";
+import { asBaseDigest, asDeltaDigest, asTenantId, Fault, OVERTAKEN_MS_MAX, VirtualClock } from "#kernel";
 import type { DeltaReference } from "#model";
 import { StaleCopy, type TierLease, type TierLimits, type TierSource } from "./contract.ts";
 import { Tier } from "./tier.ts";
@@ -257,6 +257,49 @@ describe("a tier of the delta cache", () => {
     fourth.release();
     await clock.advance(0);
     expect([...source.drops.keys()]).toEqual([reference(4).digest]);
+  });
+
+  it("lets small ones overtake a large one that must wait for more room, for half a minute: then what comes free is kept for it", async () => {
+    const { clock, source, tier, load } = parts({ waitingMax: 8 });
+    source.sizes = (name) => (name === "delta-9" ? 90 : 25);
+    const held = [await load(1), await load(2)];
+    const large = tier.acquire(reference(9), never);
+    await clock.advance(0);
+    const third = await load(3);
+    expect(tier.status).toMatchObject({ starved: 1, held: 3 });
+    third.release(); // Idle, and still there.
+
+    await clock.advance(OVERTAKEN_MS_MAX);
+    const again = tier.acquire(reference(3), never);
+    const fourth = tier.acquire(reference(4), never);
+    const shared = await tier.acquire(reference(1), never); // What is in use may be used by more.
+    await clock.advance(0);
+    await source.finishAll(clock);
+    expect(tier.status).toMatchObject({ starved: 3, held: 2 });
+    for (const lease of [...held, shared]) lease.release();
+    await clock.advance(0);
+    await source.finishAll(clock);
+    (await large).release();
+    await clock.advance(0);
+    await source.finishAll(clock);
+    expect([(await again).value, (await fourth).value]).toEqual(["delta-3", "delta-4"]);
+  });
+
+  it("does not count a load that waits for room, or for a slower tier, among those that run", async () => {
+    const { clock, source, tier, load } = parts({ entriesMax: 4, loadsMax: 1 });
+    const slow = Promise.withResolvers<void>();
+    const prepare = source.prepare.bind(source);
+    source.prepare = async (delta, signal) => {
+      if (delta.digest === "delta-1") await slow.promise;
+      return await prepare(delta, signal);
+    };
+    const first = tier.acquire(reference(1), never);
+    await clock.advance(0);
+    (await load(2)).release();
+    slow.resolve();
+    await clock.advance(0);
+    await source.finishAll(clock);
+    expect((await first).value).toBe("delta-1");
   });
 
   it("refuses what is larger than the whole tier", async () => {

@@ -6,6 +6,7 @@ import {
   InvariantError,
   leastRecentlyUsed,
   type Millis,
+  RoomLine,
   type Tier as TierName,
 } from "#kernel";
 import type { DeltaReference } from "#model";
@@ -22,7 +23,7 @@ import {
 import { LoadGate } from "./load-gate.ts";
 import { type Loaded, ReadyEntries } from "./ready-entries.ts";
 import { type Occupancy, planRoom, planSpare } from "./room.ts";
-import { type Entry, type LoadingEntry, type ReadyEntry, unlessAborted, type Waiter } from "./tier-entry.ts";
+import { type Entry, type LoadingEntry, type ReadyEntry, unlessAborted, type Wish, waitForLoad } from "./tier-entry.ts";
 
 /** One retry: a copy that is damaged again right after it was fetched is not a stale copy any more. */
 const PREPARES_MAX = 2;
@@ -42,14 +43,16 @@ export class Tier<V> {
   readonly #gate: LoadGate;
   readonly #entries = new Map<DeltaDigest, Entry<V>>();
   readonly #ready: ReadyEntries<V>;
-  /** Loads that wait for room, first come first served, so that a large delta is not overtaken for ever. */
-  readonly #wanting = new Set<{ entry: LoadingEntry<V>; size: number; grant(): void; refuse(error: unknown): void }>();
+  /** Loads that wait for room. */
+  readonly #wanting = new RoomLine<Wish<V>>();
   #used = 0;
   #granted = 0;
   #loading = 0;
   #leaving = 0;
   #leavingSize = 0;
   #held = 0;
+  /** Sum of the sizes of those entries. */
+  #heldSize = 0;
   #closed: { readonly reason: unknown } | undefined;
 
   constructor(name: TierName, clock: Clock, source: TierSource<V>, limits: TierLimits, observer: TierObserver) {
@@ -95,14 +98,18 @@ export class Tier<V> {
       const entry = this.#entries.get(reference.digest);
       if (!entry) {
         this.#tell({ kind: "miss" }, reference);
-        return this.#join(this.#begin(reference), signal);
+        return waitForLoad(this.#begin(reference), signal);
       }
       if (entry.kind === "loading") {
         this.#tell({ kind: "miss" }, reference);
         entry.unwanted = false;
-        return this.#join(entry, signal);
+        return waitForLoad(entry, signal);
       }
       if (entry.kind === "ready" && entry.fate !== "corrupt") {
+        if (!this.#mayHold(entry)) {
+          this.#evict(entry); // It goes to the end of the line.
+          continue;
+        }
         this.#tell({ kind: "hit" }, reference);
         entry.fate = "kept";
         return this.#lend(entry, false);
@@ -159,35 +166,10 @@ export class Tier<V> {
     return entry;
   }
 
-  #join(entry: LoadingEntry<V>, signal: AbortSignal): Promise<TierLease<V>> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        entry.waiters.delete(waiter);
-        if (entry.waiters.size === 0 && entry.phase === "waiting") entry.abort.abort(signal.reason);
-        reject(signal.reason);
-      };
-      const waiter: Waiter<V> = {
-        answer: (lease) => {
-          signal.removeEventListener("abort", leave);
-          resolve(lease);
-        },
-        refuse: (error) => {
-          signal.removeEventListener("abort", leave);
-          reject(error);
-        },
-      };
-      entry.waiters.add(waiter);
-      signal.addEventListener("abort", leave, { once: true });
-    });
-  }
-
   /** The one load of an entry, from the gate to the answer. Its outcome goes to the waiters; only a broken invariant is thrown. */
   async #load(entry: LoadingEntry<V>): Promise<void> {
     const startedAt = this.#clock.monotonic();
-    let inside = false;
     try {
-      await this.#gate.enter(entry.abort.signal);
-      inside = true;
       const loaded = await this.#loadFresh(entry);
       if (!this.#closed) this.#becomeReady(entry, loaded, this.#clock.monotonic() - startedAt);
     } catch (error) {
@@ -195,7 +177,6 @@ export class Tier<V> {
       if (!this.#closed) this.#fail(entry, error);
     } finally {
       this.#loading -= 1;
-      if (inside) this.#gate.leave();
     }
   }
 
@@ -203,11 +184,7 @@ export class Tier<V> {
     for (let prepares = 1; ; prepares++) {
       const prepared = await this.#source.prepare(entry.reference, entry.abort.signal);
       try {
-        await this.#reserve(entry, prepared);
-        entry.phase = "running";
-        const startedAt = this.#clock.monotonic();
-        const loaded = await this.#withinReserve(entry, await prepared.load());
-        return { ...loaded, ownMs: this.#clock.monotonic() - startedAt };
+        return await this.#run(entry, prepared);
       } catch (error) {
         if (!(error instanceof StaleCopy) || prepares >= PREPARES_MAX) throw error instanceof StaleCopy ? error.cause : error;
         this.#giveBack(entry);
@@ -215,6 +192,17 @@ export class Tier<V> {
         prepared.release();
       }
     }
+  }
+
+  /** The load itself, in turn and with room for it. Who must wait for room does so outside the gate: others have theirs. */
+  async #run(entry: LoadingEntry<V>, prepared: PreparedLoad<V>): Promise<Loaded<V>> {
+    using gate = await this.#gate.enter(entry.abort.signal);
+    const reserved = this.#reserve(entry, prepared);
+    if (entry.phase === "waiting") await gate.outside(reserved);
+    entry.phase = "running";
+    const startedAt = this.#clock.monotonic();
+    const loaded = await this.#withinReserve(entry, await prepared.load());
+    return { ...loaded, ownMs: this.#clock.monotonic() - startedAt };
   }
 
   /** What turned out larger than announced is not kept: the sum of all sizes is a promise. */
@@ -240,6 +228,7 @@ export class Tier<V> {
       const wish = {
         entry,
         size: prepared.size,
+        sinceMs: this.#clock.monotonic(),
         grant: settle(resolve),
         refuse: (error: unknown) => settle(() => reject(error))(),
       };
@@ -258,15 +247,27 @@ export class Tier<V> {
         wish.refuse(new Fault("capacity_exhausted", `the delta needs ${wish.size}, ${limit}`, { retry: { kind: "never" } }));
         continue;
       }
-      if (plan.kind !== "fits") {
-        if (plan.kind === "evict") for (const digest of plan.victims) this.#evict(this.#ready.get(digest)!);
-        return; // In order: nobody overtakes the first.
+      if (plan.kind === "evict") {
+        for (const digest of plan.victims) this.#evict(this.#ready.get(digest)!);
+        return; // It is the next to whom this comes.
       }
+      if (plan.kind === "wait") {
+        if (this.#wanting.isOverdue(wish, this.#clock.monotonic())) return;
+        continue; // Those after it may be small enough.
+      }
+      wish.entry.phase = "granted";
       wish.entry.size = wish.size;
       this.#used += wish.size;
       this.#granted += 1;
       wish.grant();
     }
+  }
+
+  /** Whether an entry may be held beside what is kept for a load that has waited for too long. */
+  #mayHold({ references, size }: ReadyEntry<V>): boolean {
+    const keptSize = references > 0 ? 0 : this.#wanting.keptSize(this.#clock.monotonic());
+    if (keptSize === 0) return true;
+    return this.#heldSize + size + keptSize <= this.#limits.capacity && this.#held + 2 <= this.#limits.entriesMax;
   }
 
   get #occupancy(): Occupancy {
@@ -318,7 +319,10 @@ export class Tier<V> {
 
   #lend(entry: ReadyEntry<V>, fresh: boolean): TierLease<V> {
     if (!fresh) this.#ready.use(entry);
-    if (entry.references === 0) this.#held += 1;
+    if (entry.references === 0) {
+      this.#held += 1;
+      this.#heldSize += entry.size;
+    }
     entry.references += 1;
     this.#tell({ kind: "references", references: entry.references }, entry.reference);
     let held = true;
@@ -336,7 +340,10 @@ export class Tier<V> {
   #takeBack(entry: ReadyEntry<V>, as: "corrupt" | undefined): void {
     entry.references -= 1;
     assert(entry.references >= 0, "a lease is released once");
-    if (entry.references === 0) this.#held -= 1;
+    if (entry.references === 0) {
+      this.#held -= 1;
+      this.#heldSize -= entry.size;
+    }
     if (this.#closed) return;
     if (as === "corrupt") entry.fate = "corrupt";
     this.#tell({ kind: "references", references: entry.references }, entry.reference);

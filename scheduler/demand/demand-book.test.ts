@@ -68,14 +68,6 @@ describe("demand", () => {
     );
   });
 
-  it("moves from a version to the next", () => {
-    const book = new DemandBook();
-    book.observe(1, 500, 0);
-    const rate = book.ratePerSecond(1, 1000);
-    book.inherit(2000, 1, 1000);
-    expect([book.ratePerSecond(1, 1000), book.ratePerSecond(2000, 1000)]).toEqual([0, rate]);
-  });
-
   it("of what was never asked for is nothing", () => {
     expect(new DemandBook().ratePerSecond(12, 5)).toBe(0);
   });

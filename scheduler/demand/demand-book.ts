@@ -70,16 +70,6 @@ export class DemandBook {
     return Math.max(usual, BURST_BELIEF * perSecond(burst, BURST_HALF_LIFE_MS));
   }
 
-  /** A new version takes over what its predecessor was asked for. */
-  inherit(delta: number, from: number, nowMs: Millis): void {
-    if (from >= this.#count) return;
-    const sum = this.#decayed(this.#sums, from, nowMs, this.#halfLifeMs);
-    const burst = this.#decayed(this.#bursts, from, nowMs, BURST_HALF_LIFE_MS);
-    this.#sums[from] = 0;
-    this.#bursts[from] = 0;
-    this.#add(delta, sum, burst, nowMs);
-  }
-
   #add(delta: number, weight: number, burst: number, nowMs: Millis): void {
     if (delta >= this.#sums.length) this.#grow(delta + 1);
     if (delta >= this.#count) this.#count = delta + 1;

@@ -6,6 +6,7 @@ import {
   asNodeId,
   asTenantId,
   type BaseLoad,
+  type BaseTiming,
   type DeltaDigest,
   type NodeState,
   type NodeView,
@@ -20,6 +21,12 @@ const IDLE: BaseLoad = {
   ...{ name: "base", architecture: "llama", vocabularySize: 1, parameterCount: 1, weightType: "float32", directory: "" },
   ...{ contextTokensMax: 2048, rankMax: 64, rowsRunning: 0, rowsMax: 8, queueDepth: 0, queueDepthMax: 32 },
   ...{ slotsUsed: 0, slotsMax: 4, kvTokensUsed: 0, kvTokensMax: 1000, tokensPerSecond: 0 },
+};
+
+/** A small base on an idle machine. */
+const SPEED: BaseTiming = {
+  ...{ stepMs: 0.5, rowMs: 0.05, promptTokenMs: 0.05, meanRowMs: 10, promptTokensWaiting: 0, starvedLoads: 0, slotsInUse: 0 },
+  ...{ slotLoadMs: 0.5, ramLoadMs: 2, diskLoadMs: 10, tokensPerSecondMax: 1000 },
 };
 
 const digest = (delta: number) => asDeltaDigest(`delta-${delta}`);
@@ -67,6 +74,29 @@ describe("a cluster by number", () => {
     index.setNode(node(number, holding));
     index.assume(1 - number, 1);
     expect(choose(index, 1)).toBe(first);
+  });
+
+  it("takes a node that has measured nothing yet to be like the others: neither shunned nor sought", () => {
+    for (const stepMs of [0.5, 500]) {
+      const index = createIndex();
+      const timing = { ...SPEED, stepMs, rowMs: stepMs / 10 };
+      index.setNode(node(0, new Map(), "ready", { timing }));
+      index.setNode(node(1, new Map(), "ready", { timing: { ...timing, stepMs: 3 * stepMs } }));
+      index.setNode(node(2));
+      expect(index.timingOf(2)).toMatchObject({ stepMs: 2 * stepMs, rowMs: stepMs / 10, slotLoadMs: 0.5, diskLoadMs: 10 });
+      index.setNode(node(3, new Map(), "ready", { timing: { ...timing, slotLoadMs: 0 } })); // It has run, and loaded nothing.
+      expect(index.timingOf(3)).toMatchObject({ stepMs, slotLoadMs: 0.5 });
+      for (const name of ["node-0", "node-1", "node-3"]) index.removeNode(asNodeId(name));
+      expect(index.timingOf(2).stepMs).toBe(20); // Nobody knows any more.
+    }
+  });
+
+  it("asks each delta at its home among nodes of which only one has run yet, however fast that one is", () => {
+    const index = createIndex();
+    for (let name = 0; name < 4; name++) index.setNode(node(name));
+    const homes = Array.from({ length: 40 }, (_, delta) => choose(index, delta));
+    index.setNode(node(0, new Map(), "ready", { timing: SPEED }));
+    expect(Array.from({ length: 40 }, (_, delta) => choose(index, delta))).toEqual(homes);
   });
 
   it("sends nobody to a node that drains, is gone, or does not serve the base", () => {

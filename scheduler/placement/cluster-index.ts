@@ -16,7 +16,7 @@ import { usableTier } from "../residency.ts";
 import { createOutlook, type NodeOutlook, type WritableOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";
 import type { PickView } from "./node-pick.ts";
-import { completeTiming, loadMs } from "./node-timing.ts";
+import { isComplete, loadMs, TimingMeans } from "./node-timing.ts";
 import { RoomIndex } from "./room-index.ts";
 
 export interface ClusterIndexOptions {
@@ -37,7 +37,9 @@ interface IndexedNode {
   readonly load: BaseLoad | undefined;
   /** Ready, and has the base. */
   readonly alive: boolean;
-  readonly timing: BaseTiming;
+  /** Undefined when it has not measured all of it: then the rest is what others have measured by now. */
+  readonly timing: BaseTiming | undefined;
+  readonly slotsInUse: number;
   /** Numbers of the deltas that it has in slots, or loads into them. */
   readonly held: readonly number[];
   assumedRows: number;
@@ -65,6 +67,7 @@ export class ClusterIndex implements PickView {
   readonly #nodeNumbers = new Map<NodeId, number>();
   /** Those that take requests for the base. */
   readonly rooms = new RoomIndex();
+  readonly #timings = new TimingMeans();
   #servingCount = 0;
   #ring = new HomeRing([]);
   /** What the ring does not show yet. */
@@ -158,12 +161,14 @@ export class ClusterIndex implements PickView {
     this.#nodeNumbers.set(view.id, number);
     const load = view.bases.get(this.baseDigest);
     const held = before?.view.deltas === view.deltas ? before.held : this.#hold(number, before?.held ?? NOWHERE, view.deltas);
-    const slotsInUse = load?.timing?.slotsInUse ?? this.#slotsInUse(view);
+    const timing = isComplete(load?.timing) ? load.timing : undefined;
     const node = {
       ...{ view, number, load, held, alive: view.state === "ready" && load !== undefined },
-      ...{ timing: completeTiming(load?.timing, slotsInUse), assumedRows: 0, assumedPromptTokens: 0 },
+      ...{ timing, slotsInUse: load?.timing?.slotsInUse ?? this.#slotsInUse(view), assumedRows: 0, assumedPromptTokens: 0 },
     };
     this.#nodes[number] = node;
+    this.#timings.remove(before?.load?.timing);
+    this.#timings.add(load?.timing);
     this.#servingCount += Number(load !== undefined) - Number(before?.load !== undefined);
     this.#setAlive(number, before?.alive ?? false, node.alive);
     this.refreshRows(view.id);
@@ -176,6 +181,7 @@ export class ClusterIndex implements PickView {
     this.#hold(number, held, new Map());
     this.#setAlive(number, alive, false);
     this.rooms.delete(number);
+    this.#timings.remove(load?.timing);
     this.#servingCount -= Number(load !== undefined);
     this.#nodes[number] = undefined; // Its number is not used again: placements may still name it.
     this.#nodeNumbers.delete(id);
@@ -225,7 +231,7 @@ export class ClusterIndex implements PickView {
   }
 
   timingOf(number: number): BaseTiming {
-    return this.#nodes[number]!.timing;
+    return this.#timingOf(this.#nodes[number]!);
   }
 
   /** As if the delta were in a slot that rows use already: no look at what the node holds. One object, written anew at each call: read it before the next. */
@@ -237,8 +243,9 @@ export class ClusterIndex implements PickView {
   outlook(number: number, delta: number): NodeOutlook {
     const outlook = this.#glance(number, delta);
     if (delta === PLAIN_BASE) return outlook;
-    const { load, timing } = this.#nodes[number]!;
-    const { slotsMax } = load!;
+    const node = this.#nodes[number]!;
+    const timing = this.#timingOf(node);
+    const { slotsMax } = node.load!;
     const residency = this.residency(number, delta);
     const tier = usableTier(residency);
     outlook.loadMs = loadMs(timing, tier);
@@ -249,8 +256,10 @@ export class ClusterIndex implements PickView {
   }
 
   #glance(number: number, delta: number): WritableOutlook {
-    const { load: ownLoad, timing, assumedRows, assumedPromptTokens } = this.#nodes[number]!;
-    const load = ownLoad!;
+    const node = this.#nodes[number]!;
+    const { assumedRows, assumedPromptTokens } = node;
+    const load = node.load!;
+    const timing = this.#timingOf(node);
     const outlook = this.#outlook;
     outlook.rowsAhead = Math.max(0, rowsAhead(load) + assumedRows);
     outlook.rowsMax = Math.max(1, load.rowsMax);
@@ -263,6 +272,10 @@ export class ClusterIndex implements PickView {
     outlook.slotsInUse = load.slotsMax > 0 ? timing.slotsInUse / load.slotsMax : 0;
     [outlook.loadMs, outlook.loadCostMs, outlook.addedSlots, outlook.hasRoom] = [0, 0, 0, true];
     return outlook;
+  }
+
+  #timingOf({ timing, load, slotsInUse }: IndexedNode): BaseTiming {
+    return timing ?? this.#timings.complete(load?.timing, slotsInUse);
   }
 
   #setAlive(number: number, was: boolean, is: boolean): void {

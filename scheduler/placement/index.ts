@@ -4,7 +4,7 @@ export { costToOthersMs, createOutlook, firstTokenMs, type NodeOutlook } from ".
 export { HomeRing, type RingNode } from "./home-ring.ts";
 export { type AnyAsk, NodePick, type PickAsk, type PickView } from "./node-pick.ts";
 export { type CapacityDemand, nodeTarget } from "./node-targets.ts";
-export { type Move, Placement, type RoundInput, type RoundOptions } from "./placement-round.ts";
-export { type Prefetch, type PrefetchInput, prefetchPlan } from "./prefetch-plan.ts";
+export { MOVES_MAX, type Move, Placement, type RoundInput, type RoundOptions } from "./placement-round.ts";
+export { LOADS_PER_NODE_MAX, type Prefetch, type PrefetchInput, prefetchPlan } from "./prefetch-plan.ts";
 export { type ReplicaLimits, replicaCount } from "./replica-count.ts";
 export type { RoomGroup, RoomLimits } from "./room-index.ts";

@@ -28,6 +28,8 @@ export interface Move {
   readonly to: number | undefined;
 }
 
+/** Changes in a round, unless told otherwise: a load each, and a round comes every second. */
+export const MOVES_MAX = 16;
 /** A copy should leave its node room for others. */
 const COPY_SHARE = 0.5;
 /** Up to so far along its order a delta may be placed. */

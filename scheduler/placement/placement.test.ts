@@ -215,7 +215,6 @@ describe("loads ahead of requests", () => {
     nowMs: 0,
     placesOf: (delta: number) => (delta === 3 ? [1, 2] : [1]),
     tierOf: () => undefined,
-    roomOn: () => undefined,
     perNodeMax: 10,
   };
 
@@ -227,15 +226,6 @@ describe("loads ahead of requests", () => {
       { delta: 1, node: 1, target: "ram" },
       { delta: 0, node: 1, target: "disk" },
     ]);
-  });
-
-  it("go as near to the engine as there is room", () => {
-    const roomy = prefetchPlan([0, 2], { ...input, roomOn: (_, delta) => (delta === 0 ? "ram" : "slot") });
-    expect(roomy.map(({ delta, target }) => [delta, target])).toEqual([
-      [2, "slot"],
-      [0, "ram"],
-    ]);
-    expect(prefetchPlan([2], { ...input, roomOn: () => "disk" })[0]!.target).toBe("ram");
   });
 
   it("are few per node, and none for what is there already", () => {

@@ -86,7 +86,6 @@ export class BasePlacement {
         nowMs: now,
         placesOf: (delta) => this.index.targets(delta).filter((node) => this.index.alive(node) && !leaving.has(node)),
         tierOf: (node, delta) => usableTier(this.index.residency(node, delta)),
-        roomOn: () => undefined,
         perNodeMax: loadsPerNodeMax,
       },
     );

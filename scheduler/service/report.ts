@@ -85,8 +85,8 @@ export function readReport(message: ReportRequest): NodeReport {
 
 function checkLoad(digest: BaseDigest, load: BaseLoad): void {
   require(DIGEST_PATTERN.test(digest), "bases.digest", digest);
-  const { timing = {}, ...counts } = load;
-  for (const [field, value] of Object.entries({ ...counts, ...timing })) {
+  const { timing = {}, engine = {}, ...counts } = load;
+  for (const [field, value] of Object.entries({ ...counts, ...timing, ...engine })) {
     if (typeof value === "string") require(value.length <= TEXT_LENGTH_MAX, `bases.${field}`, value.length);
     else require(Number.isFinite(value) && value >= 0, `bases.${field}`, value);
   }

@@ -58,6 +58,7 @@ const load = {
   kvTokensMax: 65536,
   tokensPerSecond: 12.5,
   timing: undefined,
+  engine: { provider: "webgpu", device: "A Device", weights: "float16", memoryBytes: 1_000, memoryBytesMax: 8_000 },
 };
 const held = {
   digest: digest("d"),

@@ -21,6 +21,7 @@ import {
   requireClusterKey,
   startGrpcServer,
 } from "#proto";
+import { LOADS_PER_NODE_MAX, MOVES_MAX } from "#scheduler";
 import type { Leases } from "#state";
 import type { PlacementLimits } from "./base-placement.ts";
 import { ClusterPlacement } from "./cluster-placement.ts";
@@ -76,7 +77,7 @@ export const SCHEDULER_SETTLE_MS: Millis = 2.5 * SECOND;
 const SILENCE_MS_MAX: Millis = 3 * SECOND;
 const ROUND_MS: Millis = SECOND;
 /** A few changes at a time: each costs a load, and shows in the next reports what it was good for. */
-const PLACEMENT_LIMITS: PlacementLimits = { movesMax: 16, loadsPerNodeMax: 8, idleMsMax: Number.POSITIVE_INFINITY };
+const PLACEMENT_LIMITS: PlacementLimits = { movesMax: MOVES_MAX, loadsPerNodeMax: LOADS_PER_NODE_MAX, idleMsMax: Number.POSITIVE_INFINITY };
 /** How late a silent node may be found gone. */
 const EXPIRE_EVERY_MS: Millis = 250;
 

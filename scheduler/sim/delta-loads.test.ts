@@ -84,15 +84,6 @@ describe("loads", () => {
     expect([1, 2, 3, 4].map((delta) => loads.tier(delta))).toEqual([DISK, DISK, DISK, DISK]);
   });
 
-  it("ahead into slots evict nobody: without room the delta stays in RAM", () => {
-    const { loads, settle } = start();
-    for (const delta of [1, 2, 3]) loads.wantSlot(delta, 0);
-    settle();
-    loads.raiseAhead(4, SLOT, 10_000);
-    settle();
-    expect([1, 2, 3, 4].map((delta) => loads.tier(delta))).toEqual([SLOT, SLOT, SLOT, RAM]);
-  });
-
   it("find a buffer of free bytes, kept by evicting ahead", () => {
     const { loads, settle } = start(1 / 3);
     for (const delta of [1, 2]) {

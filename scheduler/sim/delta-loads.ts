@@ -12,6 +12,9 @@ interface Load {
   readonly startedAtMs: Millis;
 }
 
+/** Slots are taken by requests only. */
+export type AheadTier = typeof RAM | typeof DISK;
+
 export interface TierBytes {
   readonly slot: Bytes;
   readonly ram: Bytes;
@@ -44,7 +47,7 @@ export class DeltaLoads {
   /** Slows the link from the object store. */
   storeSlowness = 1;
   /** Loads that nobody waits for: begun one by one while the link from the store is idle. */
-  #ahead: { readonly delta: number; readonly target: SimTier }[] = [];
+  #ahead: { readonly delta: number; readonly target: AheadTier }[] = [];
   /** Into slots, for requests or ahead of them. */
   loadCount = 0;
   loadedBytes = 0;
@@ -92,7 +95,7 @@ export class DeltaLoads {
     this.#deps.slotTaken(delta);
     this.loadCount++;
     this.loadedBytes += sizeBytes;
-    this.#keepBuffer(nowMs);
+    this.#keepBuffer(sizeBytes, nowMs);
     this.raise(delta, SLOT, nowMs + (hadRoom ? 0 : model.unloadMs));
     return entry;
   }
@@ -112,19 +115,9 @@ export class DeltaLoads {
   }
 
   /** Brings a delta up to `target` when nothing else is on the link from the store. */
-  raiseAhead(delta: number, target: SimTier, nowMs: Millis): void {
-    this.#ahead.push({ delta, target });
+  raiseAhead(delta: number, target: AheadTier, nowMs: Millis): void {
+    if (!this.#ahead.some((load) => load.delta === delta && load.target === target)) this.#ahead.push({ delta, target });
     this.#beginAhead(nowMs);
-  }
-
-  /** The fastest tier with room for a delta without anybody leaving. */
-  roomFor(delta: number): SimTier | undefined {
-    const sizeBytes = this.#deps.deltas.sizeBytes[delta]!;
-    const fits = ({ capacityBytes, usedBytes }: TierCache) => capacityBytes - usedBytes >= sizeBytes;
-    const buffer = this.#deps.unloadBufferShare * this.slots.capacityBytes;
-    if (this.slots.capacityBytes - this.slots.usedBytes - buffer >= sizeBytes) return SLOT;
-    if (fits(this.#ram)) return RAM;
-    return fits(this.#disk) ? DISK : undefined;
   }
 
   /** Whether a delta that takes a slot now finds one, free or by evicting who is idle. */
@@ -168,9 +161,7 @@ export class DeltaLoads {
   #beginAhead(nowMs: Millis): void {
     while (this.#ahead.length > 0 && this.#linkFreeAtMs[REMOTE]! <= nowMs) {
       const { delta, target } = this.#ahead.shift()!;
-      if (target > SLOT) this.raise(delta, target, nowMs);
-      else if (this.roomFor(delta) === SLOT) this.wantSlot(delta, nowMs);
-      else this.raise(delta, RAM, nowMs);
+      this.raise(delta, target, nowMs);
     }
   }
 
@@ -208,8 +199,9 @@ export class DeltaLoads {
     if (entry) entry.readyAtMs = nowMs;
   }
 
-  #keepBuffer(nowMs: Millis): void {
-    const { unloadBufferShare } = this.#deps;
-    if (unloadBufferShare > 0) this.slots.free(unloadBufferShare * this.slots.capacityBytes, nowMs);
+  /** Less than a delta is no use to the next. */
+  #keepBuffer(sizeBytes: Bytes, nowMs: Millis): void {
+    const bufferBytes = this.#deps.unloadBufferShare * this.slots.capacityBytes;
+    if (bufferBytes >= sizeBytes) this.slots.free(bufferBytes, nowMs);
   }
 }

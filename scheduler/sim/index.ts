@@ -13,7 +13,7 @@ export {
 export { confidence, type Interval } from "./confidence.ts";
 export type { DeltaCatalog, Workload } from "./delta-catalog.ts";
 export { type SimFault, standardFaults } from "./fault-plan.ts";
-export { NODE_MODELS, type NodeModel } from "./node-model.ts";
+export { NODE_MODELS, type NodeModel, TIER_NAMES } from "./node-model.ts";
 export { placementSuite, type SuiteCell, type SuiteOptions } from "./placement-suite.ts";
 export { barPlot } from "./plot.ts";
 export { POLICIES } from "./policies/index.ts";

@@ -1,8 +1,9 @@
-import type { Millis } from "#kernel";
+import { type Bytes, type Millis, RoomLine, type RoomWish } from "#kernel";
 import { Batch, type BatchRow, type RowEvent } from "./batch.ts";
 import type { Workload } from "./delta-catalog.ts";
 import { DeltaLoads, type LoadsDeps } from "./delta-loads.ts";
-import { type NodeModel, RAM, type SimTier, SLOT } from "./node-model.ts";
+import { type NodeModel, type SimTier, SLOT } from "./node-model.ts";
+import type { SimEntry } from "./tier-cache.ts";
 
 /** By request, when it came to what it waits for; of its last node. */
 export interface Stages {
@@ -18,10 +19,8 @@ export interface Stages {
 export interface NodeBehaviour {
   /** False: a delta that no row uses leaves its slot at once. */
   readonly keepsIdle: boolean;
-  /** Room that comes free is kept for a load that waits longer for it; infinite for never. */
-  readonly drainAfterMs: Millis;
-  /** Requests without a row hold slots as long as their prompts fill so many steps; the others wait in line, their deltas in RAM. Infinite: all hold one from arrival on. */
-  readonly claimSteps: number;
+  /** A load that has waited longer for room is overtaken no more; infinite: it always may be. */
+  readonly overtakenMsMax: Millis;
   /** Every delta is in a slot already, without taking room. */
   readonly everythingCached: boolean;
 }
@@ -36,10 +35,10 @@ export interface NodeDeps extends Omit<LoadsDeps, "schedule" | "inSlot"> {
   readonly finished: RowEvent;
 }
 
-/** Room that is kept for one load. */
-interface Reservation {
-  readonly request: number;
-  readonly sizeBytes: number;
+/** A load that waits for room in the slots, with its requests. */
+interface Starved extends RoomWish {
+  readonly delta: number;
+  readonly requests: number[];
 }
 
 /** One node agent: requests wait for their delta, then for a row, first come first served. */
@@ -54,13 +53,9 @@ export class SimNode {
   #readyHead = 0;
   /** By delta: requests for whose load a slot is taken. */
   readonly #waiting = new Map<number, number[]>();
-  /** Requests that wait for room in the slots, and since when. */
-  #starved: { readonly request: number; readonly sinceMs: Millis }[] = [];
-  /** Requests whose turn is too far off for a slot. */
-  #pending: number[] = [];
-  #reservation: Reservation | undefined;
-  /** Prompts of requests that hold a slot and have no row yet. */
-  #claimedTokens = 0;
+  /** Loads that wait for room in the slots, and the same by delta. */
+  #line: RoomLine<Starved>;
+  readonly #starved = new Map<number, Starved>();
   #wakeVersion = 0;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #requests = 0;
@@ -71,6 +66,7 @@ export class SimNode {
     this.index = index;
     this.model = deps.model;
     this.#deps = deps;
+    this.#line = new RoomLine(deps.behaviour.overtakenMsMax);
     this.loads = new DeltaLoads({
       ...deps,
       schedule: deps.scheduleLoad,
@@ -94,7 +90,7 @@ export class SimNode {
   }
 
   get starvedLoads(): number {
-    return this.#starved.length;
+    return this.#line.size;
   }
 
   tier(delta: number): SimTier {
@@ -106,15 +102,13 @@ export class SimNode {
     this.#promptTokens += this.#deps.workload.promptTokens[request]!;
     const entry = this.loads.slots.get(this.#deps.workload.delta[request]!);
     if (entry) this.loads.slots.used(entry, nowMs);
-    if (this.#deps.behaviour.everythingCached || (this.#pending.length === 0 && this.#mayClaim())) this.#place(request, nowMs);
-    else this.#postpone(request, nowMs);
+    if (this.#starved.has(this.#deps.workload.delta[request]!) || !this.#place(request, nowMs)) this.#starve(request, nowMs);
   }
 
   wake(version: number, nowMs: Millis): void {
     if (version !== this.#wakeVersion) return;
     this.batch.advance(nowMs);
     this.batch.join(nowMs, () => this.#next(nowMs));
-    this.#claim(nowMs);
     this.#wakeAt(this.batch.wakeAtMs());
   }
 
@@ -125,13 +119,13 @@ export class SimNode {
       ...running,
       ...this.#ready.slice(this.#readyHead),
       ...[...this.#waiting.values()].flat(),
-      ...this.#starved.map(({ request }) => request),
-      ...this.#pending,
+      ...[...this.#line].flatMap(({ requests }) => requests),
     ];
     this.loads.clear();
     this.#waiting.clear();
-    [this.#ready, this.#readyHead, this.#starved, this.#pending] = [[], 0, [], []];
-    [this.#reservation, this.#claimedTokens] = [undefined, 0];
+    this.#line = new RoomLine(this.#deps.behaviour.overtakenMsMax);
+    this.#starved.clear();
+    [this.#ready, this.#readyHead] = [[], 0];
     [this.#requests, this.#promptTokens] = [0, 0];
     this.#wakeVersion++;
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
@@ -139,46 +133,58 @@ export class SimNode {
     return lost;
   }
 
-  #place(request: number, nowMs: Millis, sinceMs: Millis = nowMs): void {
+  /** False: there is no room for its delta. */
+  #place(request: number, nowMs: Millis): boolean {
     const delta = this.#deps.workload.delta[request]!;
     const { slotAtMs } = this.#deps.stages;
     if (this.#deps.behaviour.everythingCached) {
       slotAtMs[request] = nowMs;
       this.#queue(request, nowMs);
-      return;
+      return true;
     }
-    const { slots } = this.loads;
-    const entry = this.#fitsBeside(delta) ? (slots.get(delta) ?? this.loads.wantSlot(delta, nowMs)) : undefined;
-    if (!entry) {
-      this.#starved.push({ request, sinceMs });
-      return;
-    }
+    const entry = this.#slot(delta, nowMs);
+    if (!entry) return false;
     slotAtMs[request] = nowMs;
-    this.#claimedTokens += this.#deps.workload.promptTokens[request]!;
-    slots.refer(entry);
+    this.loads.slots.refer(entry);
     if (entry.readyAtMs <= nowMs) this.#queue(request, nowMs);
     else {
       const waiting = this.#waiting.get(delta);
       if (waiting) waiting.push(request);
       else this.#waiting.set(delta, [request]);
     }
+    return true;
   }
 
-  /** Whether what the reservation keeps is still there when the delta is used too. */
-  #fitsBeside(delta: number): boolean {
-    if (!this.#reservation) return true;
+  /** Its place in the slots, which it takes now if it must; undefined when there is no room, or what there is is kept for another. */
+  #slot(delta: number, nowMs: Millis): SimEntry | undefined {
     const { slots } = this.loads;
-    if ((slots.get(delta)?.references ?? 0) > 0) return true;
-    const freeBytes = slots.capacityBytes - slots.referencedBytes - this.#reservation.sizeBytes;
-    return freeBytes >= this.#deps.deltas.sizeBytes[delta]!;
+    const entry = slots.get(delta);
+    if (entry && entry.references > 0) return entry;
+    const first = this.#starved.get(delta);
+    const keptBytes = first && this.#isFirst(first) ? 0 : this.#line.keptSize(nowMs);
+    if (!entry) return keptBytes > 0 ? undefined : this.loads.wantSlot(delta, nowMs);
+    return slots.referencedBytes + entry.sizeBytes + keptBytes <= slots.capacityBytes ? entry : undefined;
   }
 
-  /** Keeps room for the one that has waited longest, once that was long enough. */
-  #reserve(nowMs: Millis): void {
-    const first = this.#starved[0];
-    if (this.#reservation || !first || nowMs - first.sinceMs < this.#deps.behaviour.drainAfterMs) return;
-    const delta = this.#deps.workload.delta[first.request]!;
-    this.#reservation = { request: first.request, sizeBytes: this.#deps.deltas.sizeBytes[delta]! };
+  #isFirst(starved: Starved): boolean {
+    const [first] = this.#line;
+    return first === starved;
+  }
+
+  #starve(request: number, nowMs: Millis): void {
+    const delta = this.#deps.workload.delta[request]!;
+    const known = this.#starved.get(delta);
+    if (known) {
+      known.requests.push(request);
+      return;
+    }
+    const starved = { delta, size: this.#sizeBytes(delta), sinceMs: nowMs, requests: [request] };
+    this.#starved.set(delta, starved);
+    this.#line.add(starved);
+  }
+
+  #sizeBytes(delta: number): Bytes {
+    return this.#deps.deltas.sizeBytes[delta]!;
   }
 
   #loaded(delta: number, nowMs: Millis): void {
@@ -206,7 +212,6 @@ export class SimNode {
     const { workload } = this.#deps;
     const delta = workload.delta[request]!;
     const promptTokens = workload.promptTokens[request]!;
-    this.#claimedTokens -= promptTokens;
     return { request, delta, rank: workload.deltas.rank[delta]!, promptTokens, outputTokens: workload.outputTokens[request]! };
   }
 
@@ -221,35 +226,18 @@ export class SimNode {
       if (!this.#deps.behaviour.keepsIdle) slots.remove(entry);
       this.#roomMade(nowMs);
     }
-    this.#claim(nowMs);
   }
 
-  /** Its delta comes as near as it may without taking a slot. */
-  #postpone(request: number, nowMs: Millis): void {
-    this.#pending.push(request);
-    const delta = this.#deps.workload.delta[request]!;
-    if (!this.loads.slots.get(delta)) this.loads.raise(delta, RAM, nowMs);
-  }
-
-  #claim(nowMs: Millis): void {
-    while (this.#pending.length > 0 && this.#mayClaim()) this.#place(this.#pending.shift()!, nowMs);
-  }
-
-  #mayClaim(): boolean {
-    return this.#claimedTokens < this.#deps.behaviour.claimSteps * this.model.prefillTokensMax;
-  }
-
-  /** Who waits for room gets it, in order; a small delta overtakes a large one only until that has waited too long. */
+  /** Who waits for room gets it, in order; those it is enough for overtake those it is not, until these have waited too long. */
   #roomMade(nowMs: Millis): void {
-    if (this.#starved.length === 0) return;
-    this.#reserve(nowMs);
-    const starved = this.#starved;
-    this.#starved = [];
-    for (const waiter of starved) {
-      if (waiter.request === this.#reservation?.request && this.loads.hasRoom(this.#deps.workload.delta[waiter.request]!)) {
-        this.#reservation = undefined;
+    for (const starved of [...this.#line]) {
+      if (!this.#place(starved.requests[0]!, nowMs)) {
+        if (this.#line.isOverdue(starved, nowMs)) return;
+        continue;
       }
-      this.#place(waiter.request, nowMs, waiter.sinceMs);
+      this.#line.delete(starved);
+      this.#starved.delete(starved.delta);
+      for (const request of starved.requests.slice(1)) this.#place(request, nowMs);
     }
   }
 

@@ -56,8 +56,7 @@ const WARM = 7;
 
 const BEHAVIOUR: NodeBehaviour = {
   keepsIdle: true,
-  drainAfterMs: Number.POSITIVE_INFINITY,
-  claimSteps: Number.POSITIVE_INFINITY,
+  overtakenMsMax: Number.POSITIVE_INFINITY,
   everythingCached: false,
 };
 

@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 import type { BenchRow } from "#bench";
-import { asDeltaDigest, leastRecentlyUsed, MIB, type Random, seededRandom, systemClock } from "#kernel";
+import { asDeltaDigest, MIB, type Random, seededRandom, systemClock } from "#kernel";
 import { openCheckpoint } from "#model";
 import { AdminServiceService, type BaseTiming, type GrpcChannel, ModelServiceService, openChannel, Scope } from "#proto";
 import { hashText } from "#scheduler";
-import { figuresOf, NODE_MODELS, type NodeModel, POLICIES, type SimFigures, simulate, type Workload } from "#scheduler/sim";
+import { NODE_MODELS, type NodeModel, POLICIES, simulate, TIER_NAMES, type Workload } from "#scheduler/sim";
 import { type BenchCluster, startBenchCluster } from "../../bench/cluster.ts";
 import { CACHE_DIRECTORY } from "../../bench/generated-cache.ts";
 import { generatedBase, generatedDeltas } from "../../bench/generated-model.ts";
@@ -73,7 +73,7 @@ export async function compareWithSimulator({ seed, seconds, progress }: Simulato
   progress(
     `simulated with a step of ${model.stepMs.toFixed(1)} ms, loads of ${timing.slotLoadMs.toFixed(1)}, ${timing.ramLoadMs.toFixed(1)}, ${timing.diskLoadMs.toFixed(1)} ms`,
   );
-  return compared(live.shares, sharesOf(simulated), { requests: arrivals.length, failed: live.failed, ...summaryOf(timing) });
+  return compared(live.shares, simulated, { requests: arrivals.length, failed: live.failed, ...summaryOf(timing) });
 }
 
 interface PushedDelta {
@@ -186,12 +186,14 @@ interface SimulatedLoad {
   readonly promptTokens: number;
 }
 
-/** Our policy as production runs it: nodes evict what was used longest ago, keep no room free, and hold nobody back. */
-function runSimulated(model: NodeModel, { arrivals, deltas, sizeBytes, seconds, promptTokens }: SimulatedLoad, seed: number): SimFigures {
+/** Our policy on nodes like the live ones, and the deltas pushed as live: all are loaded where they belong before the first request comes. */
+function runSimulated(model: NodeModel, { arrivals, deltas, sizeBytes, seconds, promptTokens }: SimulatedLoad, seed: number): HitShares {
   const count = arrivals.length;
+  const { slot, ram, disk } = model.links;
+  const pushedMs = deltas.length * (slot.fixedMs + ram.fixedMs + disk.fixedMs);
   const workload: Workload = {
-    ...{ name: "simulator-comparison", durationMs: seconds * 1000, requestCount: count },
-    arrivedAtMs: Float64Array.from(arrivals, ({ atMs }) => atMs),
+    ...{ name: "simulator-comparison", durationMs: pushedMs + seconds * 1000, requestCount: count },
+    arrivedAtMs: Float64Array.from(arrivals, ({ atMs }) => pushedMs + atMs),
     delta: Int32Array.from(arrivals, ({ delta }) => delta),
     promptTokens: new Int32Array(count).fill(promptTokens),
     outputTokens: new Int32Array(count).fill(OUTPUT_TOKENS),
@@ -204,14 +206,13 @@ function runSimulated(model: NodeModel, { arrivals, deltas, sizeBytes, seconds, 
       replaces: new Int32Array(deltas.length).fill(-1),
     },
   };
-  const policy = { ...POLICIES.get("ours")!, createOrder: leastRecentlyUsed, unloadBufferShare: 0, behaviour: {} };
   const bytes = { slot: SLOTS * sizeBytes, ram: RAM_MIB * MIB, disk: deltas.length * sizeBytes };
   const options = { model, nodeCount: NODES, oversubscription: DELTAS / (NODES * SLOTS), bytes };
-  return figuresOf(simulate(workload, policy, options, seededRandom(seed)), model.sloMs);
-}
-
-function sharesOf({ hit_share, hit_share_ram }: SimFigures): HitShares {
-  return { slot: hit_share, ram: hit_share_ram, "disk or farther": 1 - hit_share - hit_share_ram };
+  const { tier } = simulate(workload, POLICIES.get("ours")!, options, seededRandom(seed));
+  const warmUntilMs = WARM_UP_SHARE * arrivals.at(-1)!.atMs;
+  const measured = [...tier].filter((_, request) => arrivals[request]!.atMs >= warmUntilMs);
+  const share = (name: (typeof TIER_NAMES)[number]) => measured.filter((each) => TIER_NAMES[each] === name).length / measured.length;
+  return { slot: share("slot"), ram: share("ram"), "disk or farther": share("disk") + share("remote") };
 }
 
 function compared(live: HitShares, simulated: HitShares, summary: Record<string, number>): SimulatorComparison {

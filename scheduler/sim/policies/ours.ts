@@ -1,23 +1,28 @@
-import { createCostScore, type Millis, SECOND, type Tier } from "#kernel";
+import { type Millis, OVERTAKEN_MS_MAX, SECOND, type Tier } from "#kernel";
 import { DemandBook, demandWeight } from "../../demand/index.ts";
-import { createOutlook, HomeRing, type NodeOutlook, NodePick, Placement, prefetchPlan, type RoundOptions } from "../../placement/index.ts";
+import {
+  createOutlook,
+  HomeRing,
+  LOADS_PER_NODE_MAX,
+  MOVES_MAX,
+  type NodeOutlook,
+  NodePick,
+  Placement,
+  prefetchPlan,
+  type RoundOptions,
+} from "../../placement/index.ts";
 import { mixHash } from "../../rendezvous.ts";
-import { loadMs, REMOTE, requestsPerSecond, type SimTier, SLOT, stepMs, TIER_NAMES } from "../node-model.ts";
+import type { AheadTier } from "../delta-loads.ts";
+import { DISK, loadMs, RAM, requestsPerSecond, SLOT, stepMs, TIER_NAMES } from "../node-model.ts";
 import type { Policy, SimCluster } from "../policy.ts";
 
 const ROUND_MS: Millis = SECOND;
-/** Loads ahead of requests, per round: they share links with loads that someone waits for. */
-const PREFETCHES_PER_NODE = 8;
-
-/** What ours asks of nodes. */
-const BEHAVIOUR = { drainAfterMs: 30 * SECOND, claimSteps: 2 };
 
 export const oursPolicy: Policy = {
   name: "ours",
-  source: "scheduler/placement, scheduler/demand, kernel/eviction: the code that production runs",
-  createOrder: () => createCostScore(),
+  source: "scheduler/placement, scheduler/demand, kernel/room-line: the code that production runs, with its defaults",
   unloadBufferShare: 0.02,
-  behaviour: BEHAVIOUR,
+  behaviour: { overtakenMsMax: OVERTAKEN_MS_MAX },
   roundMs: ROUND_MS,
   start(cluster) {
     const demand = new DemandBook();
@@ -27,7 +32,7 @@ export const oursPolicy: Policy = {
     const roundOptions: RoundOptions = {
       nodeRate: nodeRate(cluster),
       copiesMax: cluster.nodes.length,
-      movesMax: Math.max(8, Math.ceil(cluster.nodes.length / 2)),
+      movesMax: MOVES_MAX,
     };
     const outlook = createOutlook();
     let alive = cluster.alive;
@@ -41,30 +46,14 @@ export const oursPolicy: Policy = {
     const pick = new NodePick(view);
     const home: number[] = [];
 
-    /** Asked for anew after a membership change, because homes have moved. */
-    let moved: Iterable<number> = [];
-
     function membership(): void {
       if (alive === cluster.alive) return;
       alive = cluster.alive;
       view.ring = ringOf(alive);
-      moved = Array.from({ length: demand.count }, (_, delta) => delta).filter((delta) => demand.ratePerSecond(delta, cluster.nowMs) > 0);
     }
 
-    function placesOf(delta: number): readonly number[] {
-      const targets = placement.targets(delta);
-      if (targets.length > 0) return targets;
-      view.ring.candidates(deltas.hash[delta]!, 1, home);
-      return home.slice(0, 1);
-    }
-
-    function prefetch(candidates: Iterable<number>, perNodeMax: number): void {
-      const tierOf = (node: number, delta: number) => TIERS[cluster.nodes[node]!.tier(delta)];
-      const roomOn = (node: number, delta: number) => TIERS[cluster.nodes[node]!.loads.roomFor(delta) ?? REMOTE];
-      const plan = prefetchPlan(candidates, { demand, nowMs: cluster.nowMs, placesOf, tierOf, roomOn, perNodeMax });
-      for (const { delta, node, target } of plan) {
-        cluster.nodes[node]!.loads.raiseAhead(delta, TIERS.indexOf(target) as SimTier, cluster.nowMs);
-      }
+    function load(delta: number, node: number, target: AheadTier): void {
+      cluster.nodes[node]!.loads.raiseAhead(delta, target, cluster.nowMs);
     }
 
     return {
@@ -73,18 +62,23 @@ export const oursPolicy: Policy = {
         demand.observe(delta, demandWeight(promptTokens + meanOutput, deltas.rank[delta]!), cluster.nowMs);
         return pick.pick({ delta, deltaHash: deltas.hash[delta]!, promptTokens, patienceMs: model.sloMs / 4 })!;
       },
+      /** As a router does when a name is pointed at a new delta: into the RAM of every node where the one before is fast, or of its home. */
       published(delta) {
         membership();
         const replaced = deltas.replaces[delta]!;
-        if (replaced >= 0) demand.inherit(delta, replaced, cluster.nowMs);
-        prefetch([delta], 1);
+        const fast = replaced < 0 ? [] : alive.filter((node) => cluster.nodes[node]!.tier(replaced) <= RAM);
+        const places = fast.length > 0 ? fast : home.slice(0, view.ring.candidates(deltas.hash[delta]!, 1, home));
+        for (const node of places) load(delta, node, RAM);
       },
       round() {
         membership();
-        const input = { ring: view.ring, nodes: alive, deltaHash: deltas.hash, demand, nowMs: cluster.nowMs };
-        const moves = placement.round(input, roundOptions);
-        prefetch([...new Set([...moves.map(({ delta }) => delta), ...moved])], PREFETCHES_PER_NODE);
-        moved = [];
+        const { nowMs } = cluster;
+        placement.round({ ring: view.ring, nodes: alive, deltaHash: deltas.hash, demand, nowMs }, roundOptions);
+        const placed = [...placement.placed()].map(([delta]) => delta);
+        const tierOf = (node: number, delta: number) => TIERS[cluster.nodes[node]!.tier(delta)];
+        const placesOf = (delta: number) => placement.targets(delta).filter(view.alive);
+        const plan = prefetchPlan(placed, { demand, nowMs, placesOf, tierOf, perNodeMax: LOADS_PER_NODE_MAX });
+        for (const { delta, node, target } of plan) load(delta, node, target === "ram" ? RAM : DISK);
       },
     };
   },

@@ -16,7 +16,7 @@ export const plainOursPolicy: Policy = {
   ...withoutNodes(oursPolicy),
   name: "ours-plain-nodes",
   role: "variant",
-  source: "ours on the nodes of all others: LRU, slots taken at arrival, no drain, no free share",
+  source: "ours on the nodes of all others: a large delta is overtaken for as long as it takes, no free share",
 };
 
 /** What the nodes of ours are worth to another. */
@@ -24,12 +24,11 @@ export const affinityOnOurNodesPolicy: Policy = {
   ...repairedAffinityPolicy,
   name: "affinity-our-nodes",
   role: "variant",
-  source: "repaired-affinity on the nodes of ours: cost score, slots taken in turn, drain",
-  createOrder: oursPolicy.createOrder!,
+  source: "repaired-affinity on the nodes of ours: room is kept for who was overtaken for long, a free share",
   unloadBufferShare: oursPolicy.unloadBufferShare!,
   behaviour: oursPolicy.behaviour!,
 };
 
-function withoutNodes({ createOrder: _order, behaviour: _behaviour, unloadBufferShare: _share, ...policy }: Policy): Policy {
+function withoutNodes({ behaviour: _behaviour, unloadBufferShare: _share, ...policy }: Policy): Policy {
   return policy;
 }
