@@ -47,6 +47,17 @@ export async function runUntilStopped(start: (signal: AbortSignal) => Promise<As
 }
 
 /**
+ * Lets a part that a cluster started end with that cluster, however that ended: the channel between them closes then. Call
+ * it before anything that takes time, for a part that still starts is an orphan too. Does nothing when nobody forked it.
+ */
+export function endWithParent(): void {
+  const end = () => process.kill(process.pid, "SIGTERM");
+  if (process.connected === false) end();
+  else process.once("disconnect", end);
+  process.channel?.unref(); // Listening keeps the channel open, and with it a process that has nothing left to do.
+}
+
+/**
  * A component's options: the `--config` file, overridden by the environment and flags, validated as a whole.
  * Commander already merged environment and flags into `flags`.
  */

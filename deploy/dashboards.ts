@@ -3,6 +3,7 @@ import type { Dashboard } from "./dashboard.ts";
 const quantile = (share: number, metric: string, by = "", where = 'job="router"') =>
   `histogram_quantile(${share}, sum by (le${by && `, ${by}`}) (rate(${metric}_bucket{${where}}[$__rate_interval])))`;
 const rate = (metric: string, by = "", where = 'job="router"') => `sum${by && ` by (${by})`} (rate(${metric}{${where}}[$__rate_interval]))`;
+const share = (some: string, all: string, by: string) => `${rate(some, by, 'job="node-agent"')} / ${rate(all, by, 'job="node-agent"')}`;
 
 const CLUSTER: Dashboard = {
   name: "cluster",
@@ -83,6 +84,27 @@ const CLUSTER: Dashboard = {
           unit: "reqps",
           wide: true,
           curves: [["{{reason}}", rate("deltaplane_placement_decisions_total", "reason")]],
+        },
+        {
+          title: "Engine memory",
+          unit: "bytes",
+          wide: true,
+          curves: [
+            ["{{pod}} {{base}} {{term}}", "max by (pod, base, term) (deltaplane_engine_memory_bytes)"],
+            ["{{pod}} may hold", "max by (pod) (deltaplane_engine_memory_limit_bytes)"],
+          ],
+        },
+        {
+          title: "Engines by device",
+          unit: "short",
+          wide: true,
+          curves: [["{{provider}} {{weights}} {{device}}", "sum by (provider, weights, device) (deltaplane_engine_info)"]],
+        },
+        {
+          title: "Of prompts, found among kept prefixes",
+          unit: "percentunit",
+          wide: true,
+          curves: [["{{model_name}}", share("vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total", "model_name")]],
         },
       ],
     },

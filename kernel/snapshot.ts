@@ -46,6 +46,22 @@ export interface BaseLoad extends BaseDescription {
   readonly tokensPerSecond: number;
   /** Undefined until the engine has run. */
   readonly timing?: BaseTiming | undefined;
+  /** Undefined from a node that does not tell. */
+  readonly engine?: BaseEngine | undefined;
+}
+
+/** What the engine of a base computes with, and what it takes there. Words are the node's: for people. */
+export interface BaseEngine {
+  /** cpu, webgpu, … */
+  readonly provider: string;
+  /** The device's name; the provider's where it has none. */
+  readonly device: string;
+  /** float32, float16, int8 or int4. */
+  readonly weights: string;
+  /** Held where it computes; 0 while it is being started. */
+  readonly memoryBytes: Bytes;
+  /** What all engines of the node may hold there together. 0: not known. */
+  readonly memoryBytesMax: Bytes;
 }
 
 /** How fast one base is on one node, measured there, and what waits: what an estimate of the time to a first token needs. Zero: not measured yet. */

@@ -1,4 +1,4 @@
-import { type BaseLoad, type BaseTiming, type Clock, Fault, type Log, type Millis, sha256Hex, type Tier } from "#kernel";
+import { type BaseEngine, type BaseLoad, type BaseTiming, type Clock, Fault, type Log, type Millis, sha256Hex, type Tier } from "#kernel";
 import { type BaseInfo, type Checkpoint, type DeltaReference, openCheckpoint, openTextCodec, RANK_MAX, type TextCodec } from "#model";
 import { BaseWork } from "./base-work.ts";
 import type { ChangeBell } from "./change-bell.ts";
@@ -9,6 +9,7 @@ import type { Engine, EngineLoad, Slot } from "./engine/contract.ts";
 import type { LossKind } from "./engine/engine-loss.ts";
 import type { RunnerLimits } from "./engine/runner/contract.ts";
 import { type GenerationDefaults, readGenerationDefaults } from "./generation/generation-defaults.ts";
+import type { MemoryRoom } from "./memory-budget.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { StepSpeed } from "./step-speed.ts";
 import { SupervisedEngine } from "./supervised-engine.ts";
@@ -48,6 +49,8 @@ export interface BaseHostOptions {
   readonly folder?: string;
   /** What its engine computes with; part of the fingerprint. */
   readonly compute: Compute;
+  /** Where that is, for people, and how much all engines may hold there. Default: the provider's name; not known. */
+  readonly place?: { readonly device: string; readonly room: MemoryRoom | undefined };
   /** How much an engine for this base may hold. */
   readonly limits: (base: BaseInfo) => RunnerLimits;
   /** Sets memory aside for the engine for as long as the base is here. @throws Fault capacity_exhausted */
@@ -65,6 +68,7 @@ export class BaseHost implements AsyncDisposable {
   readonly defaults: GenerationDefaults;
   readonly directory: string;
   readonly compute: Compute;
+  readonly #place: NonNullable<BaseHostOptions["place"]>;
   readonly #engineVersion: string;
   readonly #reserved: Disposable;
   readonly #supervised: SupervisedEngine<DeltaSlots>;
@@ -92,6 +96,7 @@ export class BaseHost implements AsyncDisposable {
     this.defaults = parts.defaults;
     this.directory = options.directory;
     this.compute = options.compute;
+    this.#place = options.place ?? { device: options.compute.provider, room: undefined };
     this.#reserved = parts.reserved;
     this.#supervised = parts.supervised;
     this.#limits = parts.limits;
@@ -164,11 +169,17 @@ export class BaseHost implements AsyncDisposable {
     const description = { name, architecture, contextTokensMax, vocabularySize, parameterCount, weightType, directory: this.directory };
     const rankMax = Math.min(RANK_MAX, this.#limits.tableRanksMax);
     const engine = this.engineLoad;
-    if (!engine) return { ...description, rankMax, ...NO_ROOM };
+    if (!engine) return { ...description, rankMax, ...NO_ROOM, engine: this.#engine(undefined) };
     const { rowsRunning, rowsMax, queueDepth, queueDepthMax, slotsUsed, slotsMax, kvTokensUsed, kvTokensMax } = engine;
     const tokensPerSecond = this.#rate.rate(engine.promptTokens + engine.completionTokens);
     const counts = { rowsRunning, rowsMax, queueDepth, queueDepthMax, slotsUsed, slotsMax, kvTokensUsed, kvTokensMax };
-    return { ...description, rankMax, ...counts, tokensPerSecond, timing: this.#timing(engine) };
+    return { ...description, rankMax, ...counts, tokensPerSecond, timing: this.#timing(engine), engine: this.#engine(engine) };
+  }
+
+  #engine(load: EngineLoad | undefined): BaseEngine {
+    const { device, room } = this.#place;
+    const memoryBytes = Object.values(load?.memory ?? {}).reduce((sum, sizeBytes) => sum + sizeBytes, 0);
+    return { ...this.compute, device, memoryBytes: Math.ceil(memoryBytes), memoryBytesMax: Math.floor(room?.sizeBytes ?? 0) };
   }
 
   #timing(engine: EngineLoad): BaseTiming | undefined {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createBaseMetrics } from "./base-metrics.ts";
 import type { LossKind } from "./engine/engine-loss.ts";
 import type { HostedBases } from "./hosted-bases.ts";
 import type { MemoryRoom } from "./memory-budget.ts";
@@ -36,17 +37,6 @@ export function registerEngineMetrics(
     },
   });
   new Gauge({
-    name: "deltaplane_engine_memory_bytes",
-    help: "What the engine holds where it computes, by term of its budget.",
-    labelNames: ["base", "term"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { info, engineLoad } of bases.all())
-        for (const [term, sizeBytes] of Object.entries(engineLoad?.memory ?? {})) this.set({ base: info.name, term }, sizeBytes);
-    },
-  });
-  new Gauge({
     name: "deltaplane_engine_memory_limit_bytes",
     help: "What all engines of this node may hold there together; 0: not known.",
     registers,
@@ -54,18 +44,17 @@ export function registerEngineMetrics(
       this.set(node.room?.sizeBytes ?? 0);
     },
   });
-  new Counter({
+  const perBase = createBaseMetrics(registry, bases);
+  perBase.gauge({
+    name: "deltaplane_engine_memory_bytes",
+    help: "What the engine holds where it computes, by term of its budget.",
+    partLabel: "term",
+    read: ({ memory }) => ({ ...memory }),
+  });
+  perBase.counter({
     name: "deltaplane_engine_bus_bytes_total",
     help: "Bytes over the bus to the device (up) and back (down). None on the processor.",
-    labelNames: ["base", "direction"],
-    registers,
-    collect() {
-      this.reset(); // An engine counts from its own start, as a process does.
-      for (const { info, engineLoad } of bases.all()) {
-        if (engineLoad?.bus === undefined) continue;
-        this.inc({ base: info.name, direction: "up" }, engineLoad.bus.upBytes);
-        this.inc({ base: info.name, direction: "down" }, engineLoad.bus.downBytes);
-      }
-    },
+    partLabel: "direction",
+    read: ({ bus }) => bus && { up: bus.upBytes, down: bus.downBytes },
   });
 }

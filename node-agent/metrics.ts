@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { createBaseMetrics } from "./base-metrics.ts";
 import type { GenerationObserver } from "./generation/index.ts";
 import type { HostedBases } from "./hosted-bases.ts";
 
@@ -32,17 +33,6 @@ export function createNodeMetrics(
     labelNames: ["base", "kind"],
     registers,
   });
-  const perBase = (name: string, help: string, read: (load: EngineCounts) => number) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ["base"],
-      registers,
-      collect() {
-        this.reset();
-        for (const host of bases.all()) this.set({ base: host.info.name }, read(host.engineLoad ?? NOTHING_RUNS));
-      },
-    });
   new Gauge({
     name: "deltaplane_ledger_claims_pending",
     help: "Claims that are durable here and not yet in the ledger.",
@@ -51,14 +41,15 @@ export function createNodeMetrics(
       this.set(gauges.claimsPending());
     },
   });
-  perBase("deltaplane_queue_depth", "Sequences that wait for a row.", (load) => load.queueDepth);
-  perBase(
-    "deltaplane_rows_parked",
-    "How often a sequence gave up its row: nobody read it, or another tenant had less. Grows.",
-    (load) => load.parkings,
-  );
-  perBase("deltaplane_batch_rows", "Sequences in the running batch.", (load) => load.rowsRunning);
-  perBase("deltaplane_batch_deltas", "Distinct deltas in the running batch.", (load) => load.deltasRunning);
+  const perBase = createBaseMetrics(registry, bases);
+  perBase.gauge({ name: "deltaplane_queue_depth", help: "Sequences that wait for a row.", read: (load) => load.queueDepth });
+  perBase.gauge({
+    name: "deltaplane_rows_parked",
+    help: "How often a sequence gave up its row: nobody read it, or another tenant had less. Grows.",
+    read: (load) => load.parkings,
+  });
+  perBase.gauge({ name: "deltaplane_batch_rows", help: "Sequences in the running batch.", read: (load) => load.rowsRunning });
+  perBase.gauge({ name: "deltaplane_batch_deltas", help: "Distinct deltas in the running batch.", read: (load) => load.deltasRunning });
 
   return {
     firstToken: (base, residency, waitedMs) => firstToken.observe({ base, residency }, waitedMs / 1000),
@@ -70,15 +61,6 @@ export function createNodeMetrics(
     },
   };
 }
-
-interface EngineCounts {
-  readonly queueDepth: number;
-  readonly rowsRunning: number;
-  readonly parkings: number;
-  readonly deltasRunning: number;
-}
-
-const NOTHING_RUNS: EngineCounts = { queueDepth: 0, rowsRunning: 0, parkings: 0, deltasRunning: 0 };
 
 /** One observer that tells all of `observers`. */
 export function observers(all: readonly GenerationObserver[]): GenerationObserver {

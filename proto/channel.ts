@@ -1,14 +1,7 @@
-import {
-  Client,
-  type ClientReadableStream,
-  connectivityState,
-  Metadata,
-  type MethodDefinition,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
+import { Client, type ClientReadableStream, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { type Bytes, type Clock, type Component, MIB, type Millis } from "#kernel";
 import { spareClosingSessions } from "./closing-sessions.ts";
+import { connecting } from "./connecting.ts";
 import { statusToFault } from "./status.ts";
 import type { CertificateSource } from "./tls/certificate-watch.ts";
 import { type ChannelTls, channelCredentials } from "./tls/credentials.ts";
@@ -139,25 +132,6 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
     async [Symbol.asyncDispose]() {
       client.close();
     },
-  };
-}
-
-/** Gives what waits for a connection, or for the news that there is none; undefined when there is no need to. */
-function connecting(client: Client, clock: Clock, msMax: Millis): () => Promise<void> | undefined {
-  const channel = client.getChannel();
-  const waiting = (state: connectivityState) => state === connectivityState.IDLE || state === connectivityState.CONNECTING;
-  const wait = async (before: connectivityState) => {
-    const until = clock.now() + msMax;
-    for (let state = before; waiting(state); state = channel.getConnectivityState(true)) {
-      const error = await new Promise<Error | undefined>((resolve) => channel.watchConnectivityState(state, until, resolve));
-      if (!error) continue;
-      const details = `no connection after ${msMax} ms`;
-      throw statusToFault(Object.assign(new Error(details), { code: status.UNAVAILABLE, details, metadata: new Metadata() }));
-    }
-  };
-  return () => {
-    const state = channel.getConnectivityState(true);
-    return waiting(state) ? wait(state) : undefined;
   };
 }
 

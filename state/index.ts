@@ -14,4 +14,12 @@ export {
   NAME_LENGTH_MAX,
   PAGE_LINES_MAX,
 } from "./limits.ts";
-export { openRedisStore, type RedisStoreOptions } from "./redis/index.ts";
+export {
+  type Member,
+  openRedisRegistry,
+  openRedisStore,
+  type RedisStoreOptions,
+  type Registry,
+  type RegistryDeps,
+  type RegistryOptions,
+} from "./redis/index.ts";

@@ -9,8 +9,9 @@ import { CONSOLE_DIRECTORY } from "../cluster/console-directory.ts";
 import { openStore, STATE_URLS } from "../cluster/store.ts";
 import { createDeps, readOptions, runUntilStopped } from "../component.ts";
 import { addGraceOptions, addLifeOptions, LIFE_OPTIONS, lifeFlags, openLife } from "../component-life.ts";
+import { peerAddresses } from "../discovery/peer-addresses.ts";
+import { addMemberOptions, announcer, MEMBER_OPTIONS, openRegistry } from "../discovery/registry.ts";
 import { addKubernetesOptions, KUBERNETES_OPTIONS, kubernetesAccess } from "../kubernetes/kubernetes-access.ts";
-import { peerAddresses } from "../kubernetes/peer-addresses.ts";
 import { prepareInProcess } from "../preparation/prepare-in-process.ts";
 import { VERSION } from "../version.ts";
 
@@ -18,7 +19,7 @@ const Options = z.object({
   grpcListen: z.string(),
   adminListen: z.string(),
   httpListen: z.string(),
-  scheduler: z.array(z.string()).min(1),
+  scheduler: z.array(z.string()).default([]),
   dataDirectory: z.string(),
   state: z.string().optional(),
   blobs: z.string().optional(),
@@ -29,13 +30,14 @@ const Options = z.object({
   publicTlsKey: z.string().optional(),
   ...LIFE_OPTIONS,
   ...KUBERNETES_OPTIONS,
+  ...MEMBER_OPTIONS,
 });
 
 /** For the cluster's own parts, once they show certificates: their door then is another than the customers'. */
 const CLUSTER_LISTEN = "0.0.0.0:50055";
 
 export function addRouterCommand(program: Command): void {
-  addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("router"))))
+  addMemberOptions(addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("router")))))
     .description("one router of a distributed cluster")
     .addOption(new Option("--grpc-listen <host:port>").env("DELTAPLANE_GRPC_LISTEN").default("0.0.0.0:50051"))
     .addOption(new Option("--admin-listen <host:port>", "gRPC for operators").env("DELTAPLANE_ADMIN_LISTEN").default("127.0.0.1:50052"))
@@ -77,6 +79,9 @@ export function addRouterCommand(program: Command): void {
         const deps = createDeps("router");
         await using parts = new AsyncDisposableStack();
         const life = await openLife("router", options, deps, parts, stop);
+        const registry = await openRegistry(options, deps, parts);
+        const door = clusterDoor(options);
+        const announced = announcer("router", registry, { ...options, listen: door.clusterListen ?? options.grpcListen }, stop);
         const publicTls = await life.certificate("public", publicFiles(options));
         const store = parts.use(await openStore(options.state ?? `file:${join(options.dataDirectory, "state.db")}`, deps.log));
         await keepFirstKey(store, deps, join(options.dataDirectory, "admin-key"));
@@ -89,9 +94,12 @@ export function addRouterCommand(program: Command): void {
               adminListen: options.adminListen,
               httpListen: options.httpListen,
               consoleDirectory: CONSOLE_DIRECTORY,
-              schedulers: await peerAddresses(options.scheduler, kubernetesAccess(deps, options, parts)),
+              schedulers: await peerAddresses({
+                ...{ flag: "scheduler", named: options.scheduler },
+                ...{ access: kubernetesAccess(deps, options, parts), registered: registry?.discovery("scheduler") },
+              }),
               ...life.credentials,
-              ...clusterDoor(options),
+              ...door,
               ...(publicTls && { publicTls }),
               grace: life.grace,
               ...wakeOf(options),
@@ -102,6 +110,7 @@ export function addRouterCommand(program: Command): void {
         );
         life.readyWhen(() => router.ready());
         const { grpcPort, adminPort, httpPort, clusterPort } = router;
+        announced.announce(clusterPort ?? grpcPort);
         deps.log.info({ grpcPort, adminPort, httpPort, clusterPort }, "router ready");
         return parts.move();
       }),

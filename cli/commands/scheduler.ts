@@ -4,6 +4,7 @@ import { SECOND } from "#kernel";
 import { openStore, STATE_URLS } from "../cluster/store.ts";
 import { createDeps, readOptions, runUntilStopped } from "../component.ts";
 import { addLifeOptions, LIFE_OPTIONS, openLife } from "../component-life.ts";
+import { addMemberOptions, announcer, MEMBER_OPTIONS, openRegistry } from "../discovery/registry.ts";
 import { kubernetesAccess } from "../kubernetes/kubernetes-access.ts";
 import {
   addSchedulerKubernetesOptions,
@@ -19,10 +20,11 @@ const Options = z.object({
   idleSeconds: z.coerce.number().positive().optional(),
   ...LIFE_OPTIONS,
   ...SCHEDULER_KUBERNETES_OPTIONS,
+  ...MEMBER_OPTIONS,
 });
 
 export function addSchedulerCommand(program: Command): void {
-  addSchedulerKubernetesOptions(addLifeOptions(program.command("scheduler")))
+  addMemberOptions(addSchedulerKubernetesOptions(addLifeOptions(program.command("scheduler"))))
     .description("one scheduler of a distributed cluster")
     .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50054"))
     .addOption(
@@ -43,6 +45,7 @@ export function addSchedulerCommand(program: Command): void {
         await using parts = new AsyncDisposableStack();
         const life = await openLife("scheduler", options, deps, parts, stop);
         const { listen, state, idleSeconds } = options;
+        const announced = announcer("scheduler", await openRegistry(options, deps, parts), options, stop);
         const store = state === undefined ? undefined : parts.use(await openStore(state, deps.log));
         const access = kubernetesAccess(deps, options, parts);
         const leases = await schedulerLeases(options, store, access);
@@ -57,6 +60,7 @@ export function addSchedulerCommand(program: Command): void {
         );
         await startController(options, access, () => scheduler.leaderEpoch(), parts);
         life.readyWhen(() => scheduler.ready());
+        announced.announce(scheduler.port);
         deps.log.info({ port: scheduler.port }, "scheduler ready");
         return parts.move();
       }),

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { z } from "zod";
 import { openClusterChannel } from "#proto";
 import { openBases, parseBase } from "../cluster/blobs.ts";
-import { createDeps, readOptions, runUntilStopped } from "../component.ts";
+import { createDeps, endWithParent, readOptions, runUntilStopped } from "../component.ts";
 import { addLifeOptions, LIFE_OPTIONS, lifeFlags, openLife } from "../component-life.ts";
 import { readNetrc } from "../netrc.ts";
 
@@ -31,6 +31,7 @@ export function addTrainerCommand(program: Command): void {
     .addOption(new Option("--threads <n>", "of the training's kernels (default: 2)").env("DELTAPLANE_THREADS"))
     .action((_flags: unknown, command: Command) =>
       runUntilStopped(async (stop) => {
+        endWithParent();
         const { startTrainer } = await import("#trainer");
         const options = readOptions(Options, lifeFlags(command));
         const deps = createDeps(options.name);
@@ -54,9 +55,6 @@ export function addTrainerCommand(program: Command): void {
         );
         life.readyWhen(() => true);
         deps.log.info({ trainer: trainer.trainerId }, "trainer ready");
-        // An orphan trains for nobody: the cluster that started this process is gone when the channel to it closes.
-        process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
-        process.channel?.unref(); // Listening keeps the channel open, and with it a process that has nothing left to do.
         return parts.move();
       }),
     );

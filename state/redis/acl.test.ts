@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { systemClock } from "#kernel";
+import { systemClock, systemRandom } from "#kernel";
+import { openRedisRegistry } from "./registry.ts";
 import { openRedisStore } from "./store.ts";
 import { describeUnless } from "./testing/describe-unless.ts";
 import { DURABLE, redisMissing, startRedisServer } from "./testing/redis-server.ts";
@@ -56,5 +57,12 @@ describeUnless(redisMissing(), "a Redis user with the rights that docs/decisions
     await store.answers.begin(question);
     await store.answers.finish("acme", "k", "me", "42", HOUR_MS);
     expect(await store.answers.begin(question)).toEqual({ kind: "done", answer: "42" });
+
+    const log = { info: () => undefined, warn: (_fields: object, what: string) => expect.unreachable(what), error: () => undefined };
+    const deps = { clock: systemClock, random: systemRandom(), log };
+    await using registry = await openRedisRegistry(`redis://router:secret@127.0.0.1:${server.port}`, deps);
+    registry.announce({ kind: "router", name: "a", address: "10.0.0.1:1" });
+    const over = new AbortController();
+    for await (const peers of registry.discovery("router").watch(over.signal)) if (peers.length === 1) over.abort();
   });
 });

@@ -22,9 +22,18 @@ const URL_SHAPE = /^(rediss?)(-cluster)?:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^@/?
  * `rediss-cluster://` name one or more nodes of a Redis Cluster, separated by commas. User and password are
  * percent-encoded.
  *
+ * @param field in the fault: what the URL was given as
  * @throws Fault parameter_invalid; the message leaves the password out
  */
-export function parseRedisUrl(url: string): RedisAddress {
+export function parseRedisUrl(url: string, field = "state"): RedisAddress {
+  const malformed = (why: string) => new Fault("parameter_invalid", `the URL of the Redis is malformed: ${why}`, { detail: { field } });
+  const decoded = (text: string) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      throw malformed("user and password must be percent-encoded"); // The cause would show the password.
+    }
+  };
   const [, scheme, cluster, username, password, hosts, database] = URL_SHAPE.exec(url) ?? [];
   if (scheme === undefined || hosts === undefined) throw malformed("it must look like redis://[user][:password@]host[:port][/database]");
   const list = hosts.split(",");
@@ -39,16 +48,4 @@ export function parseRedisUrl(url: string): RedisAddress {
     database: Number(database || 0),
     text: `${scheme}${cluster ?? ""}://${hosts}`,
   };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw malformed("user and password must be percent-encoded"); // The cause would show the password.
-  }
-}
-
-function malformed(why: string): Fault<"parameter_invalid"> {
-  return new Fault("parameter_invalid", `the URL of the Redis store is malformed: ${why}`, { detail: { field: "state" } });
 }

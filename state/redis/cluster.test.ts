@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { isFault, systemClock } from "#kernel";
+import { isFault, type Log, systemClock, systemRandom } from "#kernel";
 import type { StateStore } from "../contract.ts";
+import { openRedisRegistry } from "./registry.ts";
 import { openRedisStore } from "./store.ts";
 import { describeUnless } from "./testing/describe-unless.ts";
 import { type RedisCluster, startRedisCluster } from "./testing/redis-cluster.ts";
@@ -15,6 +16,8 @@ const change = (book: string, basedOn: number) => ({
   counters: [],
   releases: [],
 });
+
+const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 describeUnless(redisMissing(), "a Redis Cluster", () => {
   let cluster: RedisCluster;
@@ -41,6 +44,17 @@ describeUnless(redisMissing(), "a Redis Cluster", () => {
         }
       }),
     );
+
+  it("has a registry, on one of its nodes", async () => {
+    await using registry = await openRedisRegistry(cluster.url, { clock: systemClock, random: systemRandom(), log: SILENT });
+    registry.announce({ kind: "router", name: "a", address: "10.0.0.1:1" });
+    const stop = new AbortController();
+    for await (const peers of registry.discovery("router").watch(stop.signal)) {
+      if (peers.length === 0) continue; // It looked before it was told to announce anybody.
+      expect(peers).toEqual([{ address: "10.0.0.1:1", draining: false }]);
+      stop.abort();
+    }
+  });
 
   it("without one of its nodes serves the others' books, or fails, but never hangs; and all of them when it is back", async () => {
     expect(new Set(await commitAll(0))).toEqual(new Set(["committed"]));

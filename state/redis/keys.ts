@@ -1,5 +1,13 @@
+import { Fault } from "#kernel";
+
 /** Of all keys of Deltaplane in a Redis, unless another one is chosen. */
 export const DEFAULT_PREFIX = "deltaplane:";
+
+/** @throws Fault parameter_invalid */
+export function checkPrefix(prefix: string): string {
+  if (/[{}]/.test(prefix)) throw new Fault("parameter_invalid", "a prefix of keys has no braces", { detail: { field: "prefix" } });
+  return prefix;
+}
 
 /** What Redis keeps under a key. */
 export type KeyType = "hash" | "zset" | "stream" | "string";
@@ -60,6 +68,11 @@ export class RedisKeys {
       revision: this.#key("records", "revision", "string"),
       changes: this.#key("records", "changes", "stream"),
     };
+  }
+
+  /** Who is where. */
+  get registry(): RedisKey {
+    return this.#key("registry", "members", "hash");
   }
 
   lease(name: string): RedisKey {

@@ -27,6 +27,7 @@ const NAMES = [
   "answers-begin",
   "answers-finish",
   "answers-abandon",
+  "registry-meet",
 ] as const;
 
 export type ScriptName = (typeof NAMES)[number];

@@ -1,4 +1,4 @@
-import { type Clock, Fault, type Log } from "#kernel";
+import type { Clock, Log } from "#kernel";
 import type { StateStore } from "../contract.ts";
 import { parseRedisUrl } from "./address.ts";
 import { RedisAnswers } from "./answers.ts";
@@ -6,7 +6,7 @@ import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 import { checkServer, type Durability } from "./durability.ts";
 import { DISK_MS_MAX, DurableCalls } from "./durable-calls.ts";
 import { type Durably, RedisJournal } from "./journal.ts";
-import { DEFAULT_PREFIX, RedisKeys } from "./keys.ts";
+import { checkPrefix, DEFAULT_PREFIX, RedisKeys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisMeters } from "./meters.ts";
 import { RedisRecords } from "./records.ts";
@@ -64,9 +64,4 @@ async function durableCalls(connection: RedisConnection, { waits }: Durability, 
   const calls = parts.use(new DurableCalls(own));
   await own.open();
   return (call) => calls.run(call);
-}
-
-function checkPrefix(prefix: string): string {
-  if (/[{}]/.test(prefix)) throw new Fault("parameter_invalid", "a prefix of keys has no braces", { detail: { field: "prefix" } });
-  return prefix;
 }

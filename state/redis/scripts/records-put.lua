@@ -14,18 +14,11 @@
   Returns {1, version} when written, else {0, version that it has or ""}.
 ]]
 --- @include "damaged"
-local kept = redis.call("HGET", KEYS[1], ARGV[1])
-local present = ""
-if kept then
-  present = string.match(kept, "^(%d+) ")
-  if not present then return damaged(KEYS[1], "no version in the record " .. ARGV[1]) end
-end
+--- @include "record-change"
+local present = presentVersion(ARGV[1])
+if not present then return damaged(KEYS[1], "no version in the record " .. ARGV[1]) end
 if present ~= ARGV[2] then return { 0, present } end
--- What is read here fails, when it is of the wrong type, before anything is written.
-redis.call("ZCARD", KEYS[2])
-redis.call("XLEN", KEYS[4])
-local version = string.format("%.0f", redis.call("INCR", KEYS[3]))
-redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[4], version .. "-0", "put", ARGV[1])
+local version = nextVersion("put", ARGV[1], ARGV[4])
 redis.call("HSET", KEYS[1], ARGV[1], version .. " " .. ARGV[3])
 redis.call("ZADD", KEYS[2], 0, ARGV[1])
 return { 1, version }

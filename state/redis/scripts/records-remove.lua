@@ -10,17 +10,11 @@
   Returns {1, version of the removal} when removed, else {0, version that it has or ""}.
 ]]
 --- @include "damaged"
-local kept = redis.call("HGET", KEYS[1], ARGV[1])
-local present = ""
-if kept then
-  present = string.match(kept, "^(%d+) ")
-  if not present then return damaged(KEYS[1], "no version in the record " .. ARGV[1]) end
-end
+--- @include "record-change"
+local present = presentVersion(ARGV[1])
+if not present then return damaged(KEYS[1], "no version in the record " .. ARGV[1]) end
 if present ~= ARGV[2] then return { 0, present } end
-redis.call("ZCARD", KEYS[2])
-redis.call("XLEN", KEYS[4])
-local version = string.format("%.0f", redis.call("INCR", KEYS[3]))
-redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[3], version .. "-0", "removed", ARGV[1])
+local version = nextVersion("removed", ARGV[1], ARGV[3])
 redis.call("HDEL", KEYS[1], ARGV[1])
 redis.call("ZREM", KEYS[2], ARGV[1])
 return { 1, version }

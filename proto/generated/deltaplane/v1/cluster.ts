@@ -109,7 +109,25 @@ export interface BaseLoad {
   /** The folder on the node. */
   directory: string;
   /** Not set until the engine has run. */
-  timing: BaseTiming | undefined;
+  timing:
+    | BaseTiming
+    | undefined;
+  /** Not set by nodes that do not tell. */
+  engine: BaseEngine | undefined;
+}
+
+/** What the engine of a base computes with, and what it takes there. Words are the node's: for people. */
+export interface BaseEngine {
+  /** cpu, webgpu, … */
+  provider: string;
+  /** The device's name; the provider's where it has none. */
+  device: string;
+  /** float32, float16, int8 or int4. */
+  weights: string;
+  /** Held where it computes; 0 while it is being started. */
+  memoryBytes: number;
+  /** What all engines of the node may hold there together. 0: not known. */
+  memoryBytesMax: number;
 }
 
 /** How fast one base is on one node, measured there, and what waits: what an estimate of the time to a first token needs. Zero: not measured yet. */
@@ -418,6 +436,7 @@ function createBaseBaseLoad(): BaseLoad {
     weightType: "",
     directory: "",
     timing: undefined,
+    engine: undefined,
   };
 }
 
@@ -479,6 +498,9 @@ export const BaseLoad: MessageFns<BaseLoad> = {
     }
     if (message.timing !== undefined) {
       BaseTiming.encode(message.timing, writer.uint32(154).fork()).join();
+    }
+    if (message.engine !== undefined) {
+      BaseEngine.encode(message.engine, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -648,6 +670,14 @@ export const BaseLoad: MessageFns<BaseLoad> = {
             message.timing = BaseTiming.decode(reader, reader.uint32());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.engine = BaseEngine.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -686,6 +716,112 @@ export const BaseLoad: MessageFns<BaseLoad> = {
     message.timing = (object.timing !== undefined && object.timing !== null)
       ? BaseTiming.fromPartial(object.timing)
       : undefined;
+    message.engine = (object.engine !== undefined && object.engine !== null)
+      ? BaseEngine.fromPartial(object.engine)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseBaseEngine(): BaseEngine {
+  return { provider: "", device: "", weights: "", memoryBytes: 0, memoryBytesMax: 0 };
+}
+
+export const BaseEngine: MessageFns<BaseEngine> = {
+  encode(message: BaseEngine, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.provider !== "") {
+      writer.uint32(10).string(message.provider);
+    }
+    if (message.device !== "") {
+      writer.uint32(18).string(message.device);
+    }
+    if (message.weights !== "") {
+      writer.uint32(26).string(message.weights);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(32).uint64(message.memoryBytes);
+    }
+    if (message.memoryBytesMax !== 0) {
+      writer.uint32(40).uint64(message.memoryBytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BaseEngine {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBaseEngine();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.provider = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.device = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.weights = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.memoryBytesMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BaseEngine>): BaseEngine {
+    return BaseEngine.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BaseEngine>): BaseEngine {
+    const message = createBaseBaseEngine();
+    message.provider = object.provider ?? "";
+    message.device = object.device ?? "";
+    message.weights = object.weights ?? "";
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.memoryBytesMax = object.memoryBytesMax ?? 0;
     return message;
   },
 };
