@@ -42,7 +42,9 @@ export interface BenchClusterOptions {
 /** Starts `deltaplane up` on free ports and resolves when it is ready. */
 export async function startBenchCluster(options: BenchClusterOptions): Promise<BenchCluster> {
   const home = await mkdtemp(join(tmpdir(), "deltaplane-bench-"));
-  const environment = { ...process.env, ...options.environment, DELTAPLANE_HOME: home, DELTAPLANE_LOG: "warn", NO_COLOR: "1" };
+  // Random weights write loops, of which drafts would make too much: every token costs a step, as in the engine's benches.
+  const own = { DELTAPLANE_HOME: home, DELTAPLANE_LOG: "warn", DELTAPLANE_SPECULATE: "0", NO_COLOR: "1" };
+  const environment = { ...process.env, ...options.environment, ...own };
   const ports = ["--port", "0", "--grpc-port", "0", "--admin-port", "0", "--metrics-port", "0"];
   const machines = ["--nodes", String(options.nodes ?? 1), "--threads", String(options.threads)];
   const args = ["up", "--base", options.baseDirectory, "--no-demo", ...ports, ...machines];

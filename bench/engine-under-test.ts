@@ -14,6 +14,8 @@ export interface BenchEngineOptions {
   readonly rowTokensMax?: number;
   /** See EngineOptions. Default: nothing is kept, so that every text costs the same whatever ran before. */
   readonly prefixShare?: number;
+  /** See EngineOptions. Default: 0, so that every token costs a step: random weights write loops, of which drafts would make too much. */
+  readonly draftTokensMax?: number;
 }
 
 /** More than the widest cell asks for: 32 rows of 128 + 64 tokens. */
@@ -42,7 +44,11 @@ export function startBenchEngine(directory: string, options: BenchEngineOptions)
         slotsMax: Math.max(1, options.deltaRanks.length),
         tableRanksMax: options.deltaRanks.reduce((sum, rank) => sum + tableRanks(rank), tableRanks(1)),
       },
-      engine: { prefillTokensMax: Math.max(PREFILL_TOKENS_MAX, PREFILL_TOKENS_PER_ROW * rowsMax), prefixShare: options.prefixShare ?? 0 },
+      engine: {
+        prefillTokensMax: Math.max(PREFILL_TOKENS_MAX, PREFILL_TOKENS_PER_ROW * rowsMax),
+        prefixShare: options.prefixShare ?? 0,
+        draftTokensMax: options.draftTokensMax ?? 0,
+      },
     },
   );
 }

@@ -7,6 +7,7 @@ import type { Bench } from "./report.ts";
 import { benchRouter } from "./router.ts";
 import { benchScheduler } from "./scheduler.ts";
 import { benchServe } from "./serve.ts";
+import { benchSpeculation } from "./speculation.ts";
 import { benchTrain } from "./train.ts";
 
 export { recordReport } from "./recorder.ts";
@@ -19,6 +20,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   serve: benchServe,
   prefix: benchPrefix,
   quantised: benchQuantised,
+  speculation: benchSpeculation,
   router: benchRouter,
   ledger: benchLedger,
   scheduler: benchScheduler,

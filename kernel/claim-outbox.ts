@@ -51,6 +51,9 @@ const DEFAULTS = {
   deliverMsMax: 30 * SECOND,
 };
 
+/** Nobody sees it; without a reason every pause would end in an exception with a stack. */
+const WOKEN = "woken";
+
 interface PendingClaim {
   readonly claim: Claim;
   readonly segment: number;
@@ -128,7 +131,7 @@ class DurableOutbox implements ClaimOutbox {
     return new Promise((resolve, reject) => {
       this.#flushes.push({ upTo: this.#written, resolve, reject });
       this.#settleFlushes();
-      this.#wake.abort();
+      this.#wake.abort(WOKEN);
     });
   }
 
@@ -142,7 +145,7 @@ class DurableOutbox implements ClaimOutbox {
     this.#open = false;
     await Promise.allSettled(this.#writing); // Each tells its own caller.
     this.#closing = true;
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
     await this.#delivering;
     await this.#file[Symbol.asyncDispose]();
     await this.#dropDelivered();
@@ -152,7 +155,7 @@ class DurableOutbox implements ClaimOutbox {
   async #append(claim: Claim): Promise<void> {
     const segment = await this.#file.append(JSON.stringify(claim));
     this.#queue.push({ claim, segment, number: this.#written++ });
-    if (this.#queue.length === 1) this.#wake.abort();
+    if (this.#queue.length === 1) this.#wake.abort(WOKEN);
   }
 
   async #deliverAll(): Promise<void> {

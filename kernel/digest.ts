@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { asDeltaDigest, type BaseDigest, type DeltaDigest, type TenantId } from "./ids.ts";
 
 /** SHA-256 as 64 lower-case hexadecimal digits. */
 export function sha256Hex(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
+  return hash("sha256", content);
 }
 
 /**

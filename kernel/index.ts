@@ -17,6 +17,7 @@ export * from "./ids.ts";
 export * from "./log.ts";
 export * from "./money.ts";
 export * from "./random.ts";
+export * from "./room-line.ts";
 export * from "./row-share.ts";
 export * from "./snapshot.ts";
 export * from "./system.ts";

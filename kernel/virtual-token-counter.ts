@@ -10,6 +10,14 @@ export interface TokenWeights {
 /** As in the paper: an output token takes a step of its own, an input token shares one with its whole prompt. */
 export const TOKEN_WEIGHTS: TokenWeights = { input: 1, output: 2 };
 
+/**
+ * U: by how much the counters of two tenants differ at most while both stay backlogged. `inputMax`: of one piece of work; `outputMax`: of
+ * all that is under way at once.
+ */
+export function counterDifferenceMax(inputMax: Tokens, outputMax: Tokens): number {
+  return Math.max(TOKEN_WEIGHTS.input * inputMax, TOKEN_WEIGHTS.output * outputMax);
+}
+
 /** Far below 2^53, so that every sum stays exact; at 10^6 weighted tokens a second it is reached after 13 days. */
 const REBASE_AT = 2 ** 40;
 
@@ -122,6 +130,11 @@ export class VirtualTokenCounter<T> {
     const own = this.#accounts.get(tenant)?.running ?? 0;
     const tenants = this.#tenantsRunning + (own === 0 ? 1 : 0);
     return own * tenants < this.#running;
+  }
+
+  /** Pieces of the tenant's work that are being computed. */
+  runningOf(tenant: T): number {
+    return this.#accounts.get(tenant)?.running ?? 0;
   }
 
   /** Undefined for a tenant that starts wherever the others are. */

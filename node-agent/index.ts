@@ -20,7 +20,7 @@ export {
 } from "./engine/compute.ts";
 export type { Engine, EngineLoad, Sampling, SequenceEvent, SequenceSpec, Slot, TokenLogprob } from "./engine/contract.ts";
 export { type EngineDeps, openEngine } from "./engine/engine.ts";
-export type { EngineOptions } from "./engine/engine-options.ts";
+export { DRAFT_TOKENS_MAX, type EngineOptions } from "./engine/engine-options.ts";
 export { GREEDY } from "./engine/greedy-sampling.ts";
 export { type EngineProcessDeps, type EngineProcessOptions, startEngineProcess } from "./engine/process/index.ts";
 export { tableRanks } from "./engine/runner/cpu/delta-tables.ts";

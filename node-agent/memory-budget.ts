@@ -2,6 +2,7 @@ import { type Bytes, Fault, MIB, type Tokens } from "#kernel";
 import { type BaseInfo, BLOCK_TOKENS, type Checkpoint, type LinearSite, PAGE_RANKS } from "#model";
 import type { Compute } from "./engine/compute.ts";
 import type { RunnerLimits, RunnerMemory } from "./engine/runner/contract.ts";
+import { weightCopies } from "./engine/runner/cpu/weight-copies.ts";
 
 /** Where engines compute, and how much they may hold there. */
 export interface MemoryRoom {
@@ -31,14 +32,20 @@ export function valueBytes({ provider, weights }: Compute): Bytes {
 
 /** What an engine will hold, told before anything is taken. Never less than what the runner counts, and hardly more. */
 export function foreseeMemory(shape: EngineShape): RunnerMemory {
-  const weights = weightBytes(shape);
+  const once = onceBytes(shape);
+  const weights = weightCopiesOf(shape) * once;
   const cache = cacheBytes(shape);
   const tables = tableBytes(shape);
-  return { weights, cache, tables, workspace: workspaceBytes(shape, weights, cache) };
+  return { weights, cache, tables, workspace: workspaceBytes(shape, { once, weights, cache }) };
+}
+
+/** On the processor small bases are held twice. */
+function weightCopiesOf({ checkpoint, compute }: EngineShape): number {
+  return compute.provider === "cpu" ? weightCopies(checkpoint.info, compute.weights) : 1;
 }
 
 /** All parameters and the table of angles. Quantised are the linears and the head, beside which a tied embedding stays as it is. */
-function weightBytes({ checkpoint: { info, config }, compute }: EngineShape): Bytes {
+function onceBytes({ checkpoint: { info, config }, compute }: EngineShape): Bytes {
   const angles = config.rope ? config.contextTokensMax * config.headSize : 0;
   const plain = (info.parameterCount + angles) * valueBytes(compute);
   const { provider, weights } = compute;
@@ -93,8 +100,7 @@ const SCORED_TOKENS: Tokens = 32;
 
 function workspaceBytes(
   { checkpoint: { info, config }, limits, compute, prefillTokensMax }: EngineShape,
-  weights: Bytes,
-  cache: Bytes,
+  { once, weights, cache }: { readonly once: Bytes; readonly weights: Bytes; readonly cache: Bytes },
 ): Bytes {
   const longest = Math.min(info.contextTokensMax, limits.kvTokensMax);
   const tokens = prefillTokensMax + limits.rowsMax;
@@ -114,9 +120,9 @@ function workspaceBytes(
   const scores = ALIVE.scores * info.headCount * prefillTokensMax * longest;
   const staging = Math.ceil(longest / BLOCK_TOKENS) * blockValues(info);
   const activations = FLOAT_BYTES * (values + scores + staging);
-  // While it loads, the runtime holds the weights as read, as copied and as packed; the cache is not touched yet. What packing leaves free in
-  // its arena then serves activations.
-  return RUNTIME_BYTES + Math.max(activations, weights, 2 * weights - cache);
+  // While it loads, the runtime holds the weights as read, and for every session as copied and as packed; the cache is not touched yet. What
+  // packing leaves free in its arena then serves activations.
+  return RUNTIME_BYTES + Math.max(activations, weights, once + weights - cache);
 }
 
 /** Which option makes a term smaller. */

@@ -46,7 +46,7 @@ import {
 } from "./delta-cache/index.ts";
 import { DeltaDemand } from "./delta-demand.ts";
 import { type Compute, DEFAULT_COMPUTE } from "./engine/compute.ts";
-import { engineOptions } from "./engine/engine-options.ts";
+import { draftTokensFor, engineOptions } from "./engine/engine-options.ts";
 import { startEngineProcess } from "./engine/process/index.ts";
 import type { RunnerLimits } from "./engine/runner/contract.ts";
 import { type EngineBudget, engineLimits } from "./engine-limits.ts";
@@ -59,6 +59,7 @@ import { createNodeMetrics, observers } from "./metrics.ts";
 import { createNodeService } from "./node-service.ts";
 import { registerPrefixMetrics } from "./prefix-metrics.ts";
 import { startReporter } from "./reporter.ts";
+import { registerSpeculationMetrics } from "./speculation-metrics.ts";
 import { createVllmMetrics } from "./vllm-metrics.ts";
 
 export interface NodeAgentDeps {
@@ -106,6 +107,8 @@ export interface NodeAgentOptions {
   readonly prefillTokensMax?: Tokens;
   /** Of the cache, for what ended texts have computed; see {@link engineOptions}. */
   readonly prefixShare?: number;
+  /** That a row may try in a step beyond its next one, while few rows run; 0 is off. Default: see {@link draftTokensFor}. */
+  readonly draftTokensMax?: Tokens;
   /** Budgets; see {@link DeltaCacheOptions} for the defaults and their reasons. */
   readonly deltas?: Omit<DeltaCacheOptions, "directory">;
   /** How long each step of a stop may take. */
@@ -146,7 +149,8 @@ export async function startNodeAgent(deps: NodeAgentDeps, options: NodeAgentOpti
   const demand = new DeltaDemand(clock);
   const bases = starting.use(createBases(deps, options, { deltas, demand, changes }));
   registerPrefixMetrics(deps.registry, bases);
-  registerEngineMetrics(deps.registry, bases, { device: options.device ?? options.compute?.provider ?? "cpu", room: options.memory });
+  registerSpeculationMetrics(deps.registry, bases);
+  registerEngineMetrics(deps.registry, bases, enginePlace(options));
   for (const { name, directory } of options.bases) await bases.attach(name, directory);
   const generation = {
     clock,
@@ -229,8 +233,12 @@ function createBases(
   parts: Pick<BaseHostDeps, "deltas" | "demand" | "changes">,
 ): HostedBases {
   const { clock, log } = deps;
-  const { prefillTokensMax, prefixShare, threads, compute = DEFAULT_COMPUTE } = options;
-  const steps = { ...(prefillTokensMax !== undefined && { prefillTokensMax }), ...(prefixShare !== undefined && { prefixShare }) };
+  const { prefillTokensMax, prefixShare, draftTokensMax, threads, compute = DEFAULT_COMPUTE } = options;
+  const steps = {
+    ...(prefillTokensMax !== undefined && { prefillTokensMax }),
+    ...(prefixShare !== undefined && { prefixShare }),
+    draftTokensMax: draftTokensMax ?? draftTokensFor(compute),
+  };
   const startEngine: EngineFactory =
     deps.startEngine ?? ((base) => startEngineProcess({ clock }, { ...base, threads, engine: steps, compute }));
   const limits = (base: BaseInfo) => engineLimits(base, options.engine, compute);
@@ -243,9 +251,14 @@ function createBases(
   const hosting = { clock, log, startEngine, engineLost: createLossCounter(deps.registry), ...parts };
   const start = async (base: { readonly name: string; readonly directory: string }) => {
     const folder = (await deps.openBaseFolder?.(base.directory)) ?? base.directory;
-    return await BaseHost.start(hosting, { ...base, folder, compute, limits, reserve, engineVersion });
+    return await BaseHost.start(hosting, { ...base, folder, compute, place: enginePlace(options), limits, reserve, engineVersion });
   };
   return new HostedBases(start, () => parts.changes.ring());
+}
+
+/** Where this node's engines compute, for people. */
+function enginePlace({ device, compute = DEFAULT_COMPUTE, memory }: NodeAgentOptions) {
+  return { device: device ?? compute.provider, room: memory };
 }
 
 function createObserver(

@@ -3,12 +3,16 @@ import { type Command, Option } from "commander";
 import { z } from "zod";
 import { EVICTION_ORDERS, MIB } from "#kernel";
 import { openBases, parseBase } from "../cluster/blobs.ts";
-import { createDeps, readOptions, runUntilStopped } from "../component.ts";
+import { createDeps, endWithParent, readOptions, runUntilStopped } from "../component.ts";
 import { addGraceOptions, addLifeOptions, LIFE_OPTIONS, lifeFlags, openLife } from "../component-life.ts";
 import { addBudgetOptions, addEngineOptions, BUDGET_OPTIONS, ENGINE_OPTIONS, mebibytes } from "../devices/engine-options.ts";
 import { lookAround, placeEngines } from "../devices/engine-place.ts";
+import { peerAddresses } from "../discovery/peer-addresses.ts";
+import { addRegistryOption, openRegistry, REGISTRY_OPTIONS } from "../discovery/registry.ts";
 import { addKubernetesOptions, KUBERNETES_OPTIONS, kubernetesAccess } from "../kubernetes/kubernetes-access.ts";
-import { peerAddresses } from "../kubernetes/peer-addresses.ts";
+
+/** More than the engine ever tries in a step, whatever is allowed; see its `decodeTokensMax`. */
+const DRAFT_TOKENS_MOST = 64;
 
 const Options = z.object({
   id: z.string(),
@@ -16,15 +20,17 @@ const Options = z.object({
   advertise: z.string().optional(),
   base: z.array(z.string().regex(/^[^=]+=.+$/, "is not NAME=DIR")).default([]),
   cacheDirectory: z.string(),
-  scheduler: z.array(z.string()).min(1),
-  router: z.array(z.string()).min(1),
+  scheduler: z.array(z.string()).default([]),
+  router: z.array(z.string()).default([]),
   ...LIFE_OPTIONS,
   ...KUBERNETES_OPTIONS,
+  ...REGISTRY_OPTIONS,
   ...ENGINE_OPTIONS,
   ...BUDGET_OPTIONS,
   threads: z.coerce.number().int().min(1).max(256),
   prefillTokens: z.coerce.number().int().min(1).max(65_536).optional(),
   prefixCache: z.coerce.number().min(0).max(1).optional(),
+  speculate: z.coerce.number().int().min(0).max(DRAFT_TOKENS_MOST).optional(),
   rows: z.coerce.number().int().min(1).max(1024).optional(),
   slots: z.coerce.number().int().min(1).max(65_536).optional(),
   ramMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
@@ -33,7 +39,9 @@ const Options = z.object({
 });
 
 export function addNodeAgentCommand(program: Command): void {
-  addBudgetOptions(addEngineOptions(addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("node-agent"))))))
+  addRegistryOption(
+    addBudgetOptions(addEngineOptions(addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("node-agent")))))),
+  )
     .description("one node of a distributed cluster: an engine per base")
     .addOption(new Option("--id <id>", "unique in the cluster").env("DELTAPLANE_NODE_ID").default(hostname()))
     .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50053"))
@@ -60,6 +68,12 @@ export function addNodeAgentCommand(program: Command): void {
       ).env("DELTAPLANE_PREFIX_CACHE"),
     )
     .addOption(
+      new Option(
+        "--speculate <n>",
+        "tokens that a text may try beyond its next one while few texts run (default: 7 with float32, else 0, which tries none)",
+      ).env("DELTAPLANE_SPECULATE"),
+    )
+    .addOption(
       new Option("--rows <n>", "at most in one batch (default: 32); fewer are faster each, and less together").env("DELTAPLANE_ROWS"),
     )
     .addOption(new Option("--slots <n>", "deltas in one engine at a time (default: 64)").env("DELTAPLANE_SLOTS"))
@@ -73,6 +87,7 @@ export function addNodeAgentCommand(program: Command): void {
     )
     .action((_flags: unknown, command: Command) =>
       runUntilStopped(async (stop) => {
+        endWithParent();
         const { chooseCompute, startNodeAgent } = await import("#node-agent");
         const options = readOptions(Options, lifeFlags(command));
         const compute = chooseCompute(options.ep, options.weights);
@@ -82,6 +97,9 @@ export function addNodeAgentCommand(program: Command): void {
         const life = await openLife("node-agent", options, deps, parts, stop);
         const bases = parts.use(openBases(deps, options.cacheDirectory));
         const access = kubernetesAccess(deps, options, parts);
+        const registry = await openRegistry(options, deps, parts);
+        const peers = (kind: "scheduler" | "router") =>
+          peerAddresses({ flag: kind, named: options[kind], access, registered: registry?.discovery(kind) });
         const agent = parts.use(
           await startNodeAgent(
             { ...deps, tracer: life.tracer, openBaseFolder: (location) => bases.open(location, stop) },
@@ -93,11 +111,12 @@ export function addNodeAgentCommand(program: Command): void {
               cacheDirectory: options.cacheDirectory,
               ...life.credentials,
               grace: life.grace,
-              schedulers: await peerAddresses(options.scheduler, access),
-              routers: await peerAddresses(options.router, access),
+              schedulers: await peers("scheduler"),
+              routers: await peers("router"),
               ...{ threads: options.threads, compute, device, memory: room },
               ...(options.prefillTokens === undefined ? {} : { prefillTokensMax: options.prefillTokens }),
               ...(options.prefixCache === undefined ? {} : { prefixShare: options.prefixCache }),
+              ...(options.speculate === undefined ? {} : { draftTokensMax: options.speculate }),
               engine: {
                 ...(options.rows !== undefined && { rowsMax: options.rows }),
                 ...(options.slots !== undefined && { slotsMax: options.slots }),
@@ -114,9 +133,6 @@ export function addNodeAgentCommand(program: Command): void {
         );
         life.readyWhen(() => agent.ready());
         deps.log.info({ port: agent.port }, "node agent ready");
-        // An orphan serves nobody: the cluster that started this process is gone when the channel to it closes.
-        process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
-        process.channel?.unref(); // Listening keeps the channel open, and with it a process that has nothing left to do.
         return parts.move();
       }),
     );

@@ -6,8 +6,8 @@ export const BLOCK_TOKENS = 64;
 
 /**
  * Inputs of attention. A step has `rows` rows of `span` new tokens each. Their past lies in `B` blocks of the cache, up
- * to `M` for one row; `past` = M · BLOCK_TOKENS. All shapes are int64 tensors, since a graph can't compute with sizes
- * for free.
+ * to `M` for one row; `past` = M · BLOCK_TOKENS. Shapes that a constant can't say are int64 tensors, since a graph can't
+ * compute with sizes for free.
  */
 export const ATTENTION_INPUTS = {
   /** float32 [rows, 1, 1, span, past + span]: 0 where a token may look, a large negative number elsewhere. */
@@ -20,32 +20,20 @@ export const ATTENTION_INPUTS = {
   blockPlaces: "block_places",
   /** float32 [rows, 1, M]: 1 for a block of the row, 0 for one that only fills up. */
   blockShares: "block_shares",
-  /** [rows, span, kvHeads, headCount / kvHeads, headSize] */
-  queryShape: "query_shape",
-  /** [rows, span, kvHeads, 1, headSize] */
-  keyShape: "key_shape",
-  /** [rows, kvHeads, headCount / kvHeads, span, past] */
-  pastShape: "past_shape",
-  /** [rows, kvHeads, headCount / kvHeads, span, M, BLOCK_TOKENS] */
-  pastBlocksShape: "past_blocks_shape",
+  /** [rows, span, headCount + 2 · kvHeads, headSize] */
+  headsShape: "heads_shape",
   /** [rows · M, kvHeads, headCount / kvHeads, span, BLOCK_TOKENS] */
   blocksShape: "blocks_shape",
   /** [rows, M, headCount · span · headSize] */
   blockOutputShape: "block_output_shape",
-  /** [rows, kvHeads, headCount / kvHeads, span, headSize] */
-  outputShape: "output_shape",
   /** [past, span] */
   spans: "spans",
 } as const;
 
 const SHAPE_SIZES = {
-  queryShape: 5,
-  keyShape: 5,
-  pastShape: 5,
-  pastBlocksShape: 6,
+  headsShape: 4,
   blocksShape: 5,
   blockOutputShape: 3,
-  outputShape: 5,
   spans: 2,
 } as const;
 
@@ -80,7 +68,7 @@ interface AttentionSpec {
   /** [N, (headCount + 2 · kvHeads) · headSize]: queries, keys, values. */
   readonly fused: Value;
   readonly normalise: (heads: Value, which: "query" | "key") => Value;
-  /** [N, heads, 1, headSize] to the same shape. */
+  /** [rows, heads, span, headSize] to the same shape. */
   readonly rotate: (heads: Value) => Value;
 }
 
@@ -98,28 +86,24 @@ export function attend(
   spec: AttentionSpec,
 ): { readonly output: Value; readonly added: KeyValue } {
   const { headCount, kvHeadCount, headSize } = config;
-  const heads = graph.reshape(spec.fused, [-1, headCount + 2 * kvHeadCount, 1, headSize]);
+  const heads = graph.transpose(graph.op("Reshape", [spec.fused, ATTENTION_INPUTS.headsShape]), [0, 2, 1, 3]);
   const [query, key, value] = graph.split(heads, 1, [headCount, kvHeadCount, kvHeadCount]);
   const turnedQuery = spec.rotate(spec.normalise(query!, "query"));
   // The products must have no factor of their own: with one, the runtime leaves its fast path for vectors.
   const scaledQuery = graph.op("Mul", [turnedQuery, graph.float(headSize ** -0.5)]);
-  const queries = byHead(graph, scaledQuery, ATTENTION_INPUTS.queryShape);
-  const keys = byHead(graph, spec.rotate(spec.normalise(key!, "key")), ATTENTION_INPUTS.keyShape);
-  const values = byHead(graph, value!, ATTENTION_INPUTS.keyShape);
+  const byKeyHead = (values: Value, group: number) => graph.reshape(values, [0, kvHeadCount, group, -1, headSize]);
+  const queries = byKeyHead(scaledQuery, headCount / kvHeadCount);
+  const keys = byKeyHead(spec.rotate(spec.normalise(key!, "key")), 1);
+  const values = byKeyHead(value!, 1);
 
   const past = pastNames(spec.layer);
   const newScores = graph.fused("FusedMatMul", [queries, keys], { transB: 1n });
   const scores = graph.op("Concat", [pastScores(graph, queries, past.key), newScores], { axis: -1n });
   const shares = graph.op("Softmax", [graph.op("Add", [scores, ATTENTION_INPUTS.mask])], { axis: -1n });
   const [pastShares, newShares] = graph.ops("Split", [shares, ATTENTION_INPUTS.spans], 2, { axis: -1n });
-  const mixed = graph.op("Add", [pastValues(graph, pastShares!, past.value), graph.op("MatMul", [newShares!, values])]);
+  const mixed = graph.op("Add", [pastValues(graph, config, pastShares!, past.value), graph.op("MatMul", [newShares!, values])]);
   const output = graph.reshape(graph.transpose(mixed, [0, 3, 1, 2, 4]), [-1, headCount * headSize]);
   return { output, added: { key: keys, value: values } };
-}
-
-/** [N, heads, 1, headSize] to [rows, kvHeads, heads / kvHeads, span, headSize]. */
-function byHead(graph: GraphBuilder, heads: Value, shape: Value): Value {
-  return graph.transpose(graph.op("Reshape", [heads, shape]), [0, 2, 3, 1, 4]);
 }
 
 /** Queries times the keys of every block, ordered by row: [rows, kvHeads, headCount / kvHeads, span, past]. */
@@ -127,19 +111,19 @@ function pastScores(graph: GraphBuilder, queries: Value, pastKeys: Value): Value
   const blockQueries = graph.op("Gather", [queries, ATTENTION_INPUTS.blockRows], { axis: 0n });
   const blockScores = graph.fused("FusedMatMul", [blockQueries, pastKeys], { transB: 1n });
   const byRow = graph.op("Gather", [blockScores, ATTENTION_INPUTS.rowBlocks], { axis: 0n });
-  return reshapeTo(graph, graph.transpose(byRow, [0, 2, 3, 4, 1, 5]), ATTENTION_INPUTS.pastShape);
+  return graph.reshape(graph.transpose(byRow, [0, 2, 3, 4, 1, 5]), [0, 0, 0, 0, -1]);
 }
 
 /** The inverse walk: each row's shares go to its blocks, and what these give is added up per row. */
-function pastValues(graph: GraphBuilder, shares: Value, values: Value): Value {
-  const byPlace = graph.transpose(reshapeTo(graph, shares, ATTENTION_INPUTS.pastBlocksShape), [0, 4, 1, 2, 3, 5]);
+function pastValues(graph: GraphBuilder, { headCount, kvHeadCount, headSize }: ModelConfig, shares: Value, values: Value): Value {
+  const byPlace = graph.transpose(graph.reshape(shares, [0, 0, 0, 0, -1, BLOCK_TOKENS]), [0, 4, 1, 2, 3, 5]);
   const blockShares = graph.op("Gather", [reshapeTo(graph, byPlace, ATTENTION_INPUTS.blocksShape), ATTENTION_INPUTS.blockPlaces], {
     axis: 0n,
   });
   const blockOutputs = graph.op("MatMul", [blockShares, values]);
   const byRow = graph.op("Gather", [blockOutputs, ATTENTION_INPUTS.rowBlocks], { axis: 0n });
   const sums = graph.op("MatMul", [ATTENTION_INPUTS.blockShares, reshapeTo(graph, byRow, ATTENTION_INPUTS.blockOutputShape)]);
-  return reshapeTo(graph, sums, ATTENTION_INPUTS.outputShape);
+  return graph.reshape(sums, [0, kvHeadCount, headCount / kvHeadCount, -1, headSize]);
 }
 
 /** A fresh text has no past: sizes of 0 must mean 0. */

@@ -3,10 +3,10 @@ import type { LinearSite } from "../base.ts";
 import type { Checkpoint } from "../checkpoint/contract.ts";
 import { attend, declareAttentionInputs, type KeyValue } from "./attention.ts";
 import { type DecoderVariant, normalise, walkDecoder } from "./decoder-walk.ts";
-import { declareDeltaInputs, declareDeltaTables, deltaChange } from "./delta-branch.ts";
+import { DELTA_INPUTS, declareDeltaInputs, deltaChange } from "./delta-branch.ts";
 import { FAMILIES, type Family } from "./family.ts";
 import { GraphBuilder, type Value } from "./graph-builder.ts";
-import { type LinearFormat, LinearLayers } from "./linear.ts";
+import { type DeltaSteps, type LinearFormat, LinearLayers } from "./linear.ts";
 import { createRopeTable } from "./rope-table.ts";
 import { type WeightData, WeightPlan } from "./weight-plan.ts";
 
@@ -14,7 +14,7 @@ import { type WeightData, WeightPlan } from "./weight-plan.ts";
 export const DECODER_VALUES = {
   /** int64 [N]. */
   tokens: "tokens",
-  /** int64 [N]: the place of each token in its text. */
+  /** int64 [rows, tokens]: the place of each token in its text. */
   positions: "positions",
   /** int64 [w]: for which of the N tokens logits are wanted. */
   wanted: "wanted",
@@ -30,11 +30,18 @@ export interface DecoderGraph {
   readWeights(): Promise<readonly WeightData[]>;
 }
 
-/** Builds the graph of one step for any number of rows, tokens, past positions and deltas; `linears` is the format of linear layers and head. */
-export function buildDecoderGraph(checkpoint: Checkpoint, linears: LinearFormat = { kind: "float32" }): DecoderGraph {
+/**
+ * Builds the graph of one step for any number of rows, tokens, past positions and deltas; `linears` is the format of linear layers and
+ * head. Graphs for other `steps` are made of the same weights.
+ */
+export function buildDecoderGraph(
+  checkpoint: Checkpoint,
+  linears: LinearFormat = { kind: "float32" },
+  steps: DeltaSteps = "either",
+): DecoderGraph {
   const graph = new GraphBuilder();
   const weights = new WeightPlan(checkpoint, graph);
-  new Decoder(checkpoint, graph, weights, new LinearLayers(graph, weights, linears)).build();
+  new Decoder(checkpoint, graph, weights, linears, steps).build();
   return { model: graph.finish(), readWeights: () => weights.read() };
 }
 
@@ -45,16 +52,18 @@ class Decoder implements DecoderVariant {
   readonly #graph: GraphBuilder;
   readonly #weights: WeightPlan;
   readonly #layers: LinearLayers;
+  readonly #steps: DeltaSteps;
   readonly #sites: ReadonlyMap<string, LinearSite>;
   readonly #newKeyValues: KeyValue[] = [];
   #rotate: (heads: Value) => Value = (heads) => heads;
 
-  constructor(checkpoint: Checkpoint, graph: GraphBuilder, weights: WeightPlan, linears: LinearLayers) {
+  constructor(checkpoint: Checkpoint, graph: GraphBuilder, weights: WeightPlan, linears: LinearFormat, steps: DeltaSteps) {
     this.#checkpoint = checkpoint;
     this.#family = FAMILIES[checkpoint.config.architecture];
     this.#graph = graph;
     this.#weights = weights;
-    this.#layers = linears;
+    this.#layers = new LinearLayers(graph, weights, linears, steps);
+    this.#steps = steps;
     this.#sites = new Map(checkpoint.info.linears.map((site) => [site.module, site]));
   }
 
@@ -62,14 +71,14 @@ class Decoder implements DecoderVariant {
     const { config, info } = this.#checkpoint;
     const graph = this.#graph;
     const tokens = graph.input(DECODER_VALUES.tokens, "int64", ["tokens"]);
-    const positions = graph.input(DECODER_VALUES.positions, "int64", ["tokens"]);
+    const positions = graph.input(DECODER_VALUES.positions, "int64", ["rows", "span"]);
     const wanted = graph.input(DECODER_VALUES.wanted, "int64", ["wanted"]);
     declareAttentionInputs(graph, config);
-    declareDeltaInputs(graph);
-    for (const site of info.linears) declareDeltaTables(graph, site);
+    if (this.#steps === "either") graph.input(DELTA_INPUTS.active, "bool", []);
+    if (this.#steps !== "without") declareDeltaInputs(graph, info.linears);
 
     this.#rotate = this.#rotation(positions);
-    const logits = walkDecoder(this.#checkpoint, graph, this, { tokens, positions, wanted });
+    const logits = walkDecoder(this.#checkpoint, graph, this, { tokens, positions: graph.reshape(positions, [-1]), wanted });
     graph.output(DECODER_VALUES.logits, logits, "float32", ["wanted", config.vocabularySize]);
     const added = graph.op(
       "Concat",
@@ -102,15 +111,14 @@ class Decoder implements DecoderVariant {
     return output;
   }
 
-  /** How heads of the given tokens are rotated, [N, heads, 1, headSize] to the same shape; not at all where positions are learned. */
+  /** How heads of the given tokens are rotated, [rows, heads, span, headSize] to the same shape; not at all where positions are learned. */
   #rotation(positions: Value): (heads: Value) => Value {
     const { rope, headSize, contextTokensMax } = this.#checkpoint.config;
     if (!rope) return (heads) => heads;
     const { cosines, sines } = createRopeTable(rope, headSize, contextTokensMax);
     const shape = [contextTokensMax, headSize / 2];
     const tables = [this.#weights.computed("rope.cosines", shape, cosines), this.#weights.computed("rope.sines", shape, sines)];
-    const column = this.#graph.reshape(positions, [-1, 1]);
-    return (heads) => this.#graph.fused("RotaryEmbedding", [heads, column, ...tables]);
+    return (heads) => this.#graph.fused("RotaryEmbedding", [heads, positions, ...tables]);
   }
 
   /** Linear layers that share their input, computed as one: x [N, inputSize] to [N, Σ outputSize], deltas included. */

@@ -25,17 +25,16 @@ export function deltaTableNames(site: string): { readonly a: string; readonly b:
   return { a: `delta_a.${site}`, b: `delta_b.${site}` };
 }
 
-export function declareDeltaInputs(graph: GraphBuilder): void {
-  graph.input(DELTA_INPUTS.active, "bool", []);
+/** All but `active`, which only a graph for either kind of step asks for. */
+export function declareDeltaInputs(graph: GraphBuilder, sites: readonly LinearSite[]): void {
   graph.input(DELTA_INPUTS.places, "int64", ["chunks", "places"]);
   graph.input(DELTA_INPUTS.select, "bool", ["chunks", "places", "ranks"]);
   graph.input(DELTA_INPUTS.origins, "int64", ["tokens"]);
-}
-
-export function declareDeltaTables(graph: GraphBuilder, { site, inputSize, outputSize }: LinearSite): void {
-  const { a, b } = deltaTableNames(site);
-  graph.input(a, "float32", ["chunks", "ranks", inputSize]);
-  graph.input(b, "float32", ["chunks", "ranks", outputSize]);
+  for (const { site, inputSize, outputSize } of sites) {
+    const { a, b } = deltaTableNames(site);
+    graph.input(a, "float32", ["chunks", "ranks", inputSize]);
+    graph.input(b, "float32", ["chunks", "ranks", outputSize]);
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ export { buildDeltaUpload, DELTA_PAGES, DEVICE_DELTA_PART, PAGE_RANKS, UPLOAD_VA
 export { DEVICE_VALUES, type DeviceFloat, NUMBER_TYPES, presentNames } from "./device-values.ts";
 export { type DeviceConstant, type DeviceWeight, DeviceWeights } from "./device-weights.ts";
 export { GraphBuilder, type Value } from "./graph-builder.ts";
-export type { LinearFormat } from "./linear.ts";
+export type { DeltaSteps, LinearFormat } from "./linear.ts";
 export { type Dimension, type GraphSpec, MICROSOFT, type NodeSpec } from "./onnx-model.ts";
 export { outputTopLogits, TOP_LOGITS, TOP_VALUES, topCount } from "./top-logits.ts";
 export {

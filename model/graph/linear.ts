@@ -22,24 +22,30 @@ export interface Linear extends MatrixShape {
   /** [outputSize] */
   readonly bias?: Value | undefined;
   /** [N, outputSize]: what the step's deltas add, if it has any. */
-  readonly change?: (branch: GraphBuilder) => Value;
+  readonly change?: ((branch: GraphBuilder) => Value) | undefined;
 }
+
+/** Which steps a graph is for: those with deltas, those without, or either, which takes a branch at every change. */
+export type DeltaSteps = "with" | "without" | "either";
 
 /** Computes linear layers, [N, inputSize] to [N, outputSize], in one format. Deltas are added in float32, whatever the format. */
 export class LinearLayers {
   readonly #graph: GraphBuilder;
   readonly #weights: WeightPlan;
   readonly #format: LinearFormat;
+  readonly #steps: DeltaSteps;
   /** By the input that counts the tokens. */
   readonly #middles = new Map<Value, Value>();
 
-  constructor(graph: GraphBuilder, weights: WeightPlan, format: LinearFormat) {
+  constructor(graph: GraphBuilder, weights: WeightPlan, format: LinearFormat, steps: DeltaSteps = "either") {
     this.#graph = graph;
     this.#weights = weights;
     this.#format = format;
+    this.#steps = steps;
   }
 
-  apply(linear: Linear): Value {
+  apply(layers: Linear): Value {
+    const linear = this.#steps === "without" ? { ...layers, change: undefined } : layers;
     switch (this.#format.kind) {
       case "float32":
         return this.#product(linear);
@@ -52,14 +58,13 @@ export class LinearLayers {
 
   #product({ x, names, order, bias, change }: Linear): Value {
     const weight = this.#weights.stored(...names);
-    const transB = order === "out_in" ? 1n : 0n;
-    if (!change) return this.#graph.fused("FusedMatMul", [x, weight], { transB });
-    const added = this.#graph.choose(
-      DELTA_INPUTS.active,
-      (branch) => (bias ? branch.op("Add", [change(branch), bias]) : change(branch)),
-      (branch) => bias ?? branch.float(0),
-    );
-    return this.#graph.op("Gemm", [x, weight, added], { transB });
+    const added = change
+      ? this.#ifActive(
+          (branch) => (bias ? branch.op("Add", [change(branch), bias]) : change(branch)),
+          (branch) => bias ?? branch.float(0),
+        )
+      : bias;
+    return this.#graph.op("Gemm", added === undefined ? [x, weight] : [x, weight, added], { transB: order === "out_in" ? 1n : 0n });
   }
 
   #blockProduct(linear: Linear, format: BlockFormat): Value {
@@ -76,7 +81,7 @@ export class LinearLayers {
     const spec = { inputSize, outputSize, ...format, products: "integers" } as const;
     const product = blockProduct(this.#graph, x, { packed: packed!, scales: scales! }, spec, bias);
     if (!change) return product;
-    const added = this.#graph.choose(DELTA_INPUTS.active, change, (branch) => branch.float(0));
+    const added = this.#ifActive(change, (branch) => branch.float(0));
     return this.#graph.op("Add", [product, added]);
   }
 
@@ -106,7 +111,12 @@ export class LinearLayers {
       return bias ? branch.op("Add", [own, bias]) : own;
     };
     if (!change) return scaled(graph);
-    return graph.choose(DELTA_INPUTS.active, (branch) => branch.op("Add", [scaled(branch), change(branch)]), scaled);
+    return this.#ifActive((branch) => branch.op("Add", [scaled(branch), change(branch)]), scaled);
+  }
+
+  /** The one in steps with deltas, the other in those without. */
+  #ifActive(whenActive: (branch: GraphBuilder) => Value, otherwise: (branch: GraphBuilder) => Value): Value {
+    return this.#steps === "with" ? whenActive(this.#graph) : this.#graph.choose(DELTA_INPUTS.active, whenActive, otherwise);
   }
 
   /** The step that stands for zero, once per token. */

@@ -82,6 +82,13 @@ export interface PrefixLoad {
   readonly evictions: number;
 }
 
+/** How well the engine guesses what its texts go on with. */
+export interface SpeculationLoad {
+  /** Tokens that were computed before it was known whether they come next, and those of them that did: as many steps were spared. */
+  readonly draftedTokens: Tokens;
+  readonly acceptedTokens: Tokens;
+}
+
 /** How busy the engine is. */
 export interface EngineLoad {
   readonly rowsRunning: number;
@@ -105,6 +112,7 @@ export interface EngineLoad {
   readonly promptTokens: Tokens;
   readonly completionTokens: Tokens;
   readonly prefixes: PrefixLoad;
+  readonly speculation: SpeculationLoad;
   /** What is held where the engine computes. */
   readonly memory: RunnerMemory;
   /** Undefined on the processor. */

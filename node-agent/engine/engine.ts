@@ -1,9 +1,9 @@
-import { assert, type Clock, Fault, isFault, type Millis, type TenantId, VirtualTokenCounter } from "#kernel";
+import { assert, type Clock, counterDifferenceMax, Fault, isFault, type Millis, type TenantId, VirtualTokenCounter } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "./contract.ts";
 import { EngineLoss } from "./engine-loss.ts";
 import { type EngineOptions, engineOptions } from "./engine-options.ts";
-import { chooseNext, chooseToPark, planStep, type Share } from "./planner.ts";
+import { chooseNext, chooseToPark, planStep, type Service, type Share } from "./planner.ts";
 import { PrefixCache } from "./prefix/index.ts";
 import type { RowLogits, Runner } from "./runner/contract.ts";
 import { isTop } from "./runner/step-logits.ts";
@@ -11,6 +11,7 @@ import { createSamplers, type Samplers } from "./sampling/index.ts";
 import { Sequence } from "./sequence.ts";
 import { completionTokensMax } from "./sequence-check.ts";
 import { SlotReferences } from "./slot-references.ts";
+import { Speculation } from "./speculation/index.ts";
 
 export interface EngineDeps {
   readonly clock: Clock;
@@ -46,8 +47,10 @@ class BatchingEngine implements Engine {
   readonly #samplers: Samplers;
   readonly #slots = new SlotReferences();
   readonly #prefixes: PrefixCache;
+  readonly #speculation: Speculation;
   /** Who gets a row next. */
   readonly #turns = new VirtualTokenCounter<TenantId>();
+  readonly #service: Service;
   /** In order of arrival, but that whoever was parked is before those who never had a row. */
   #waiting = new Set<Sequence>();
   /** Those that lost their row because nobody read them, and are still not read; as many as may wait, since each may come back. */
@@ -80,7 +83,10 @@ class BatchingEngine implements Engine {
     this.#deps = deps;
     this.#options = options;
     this.#prefixes = new PrefixCache(runner, Math.floor(options.prefixShare * runner.limits.kvTokensMax));
+    this.#speculation = new Speculation(runner, options);
     this.#samplers = createSamplers(runner.base.vocabularySize);
+    const differenceMax = counterDifferenceMax(runner.base.contextTokensMax, runner.limits.kvTokensMax);
+    this.#service = { of: (tenantId) => this.#turns.counterOf(tenantId) ?? 0, differenceMax };
     this.lost = new Promise((resolve) => {
       this.#declareLost = resolve;
     });
@@ -146,6 +152,7 @@ class BatchingEngine implements Engine {
       promptTokens: this.#promptTokens,
       completionTokens: this.#completionTokens,
       prefixes: this.#prefixes.load,
+      speculation: this.#speculation.load,
       memory: this.#runner.memory,
       bus: this.#runner.bus,
     };
@@ -248,11 +255,13 @@ class BatchingEngine implements Engine {
     this.#closeRows();
     await this.#performDuties();
     this.#admit();
-    const plan = planStep([...this.#running], this.#options);
+    const plan = planStep([...this.#running], this.#options, this.#service);
     if (plan.length === 0) return this.#duties.length > 0;
     const planned = new Set(plan.map(({ sequence }) => sequence));
     for (const sequence of this.#running) sequence.stepsPassedOver = planned.has(sequence) ? 0 : sequence.stepsPassedOver + 1;
-    const logits = await this.#runner.run(plan.map(({ sequence, tokenCount }) => sequence.stepRow(tokenCount)));
+    this.#speculation.plan(plan.map(({ sequence }) => sequence));
+    const rows = plan.map(({ sequence, tokenCount }) => sequence.stepRow(tokenCount, this.#speculation.draftOf(sequence)));
+    const logits = await this.#runner.run(rows);
     for (const [index, share] of plan.entries()) await this.#apply(share, logits[index]!);
     await this.#deps.yieldTurn();
     const insideMs = this.#runner.insideRunMs - insideBefore;
@@ -345,6 +354,7 @@ class BatchingEngine implements Engine {
       if (sequence.ended) return; // Cancelled while all logits came from the device.
       const progress = all ? sequence.apply(tokenCount, all, this.#samplers) : decided;
       assert(progress, "all logits tell the next token");
+      this.#speculation.settle(sequence, progress.acceptedTokens);
       this.#completionTokens += progress.newTokens;
       this.#turns.produced(sequence.tenantId, progress.newTokens);
       if (progress.finished) this.#end(sequence);

@@ -1,13 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { asTenantId, type TenantId, VirtualTokenCounter } from "#kernel";
-import { chooseNext, chooseToPark, planStep, type RunningSequence, type StepBudget } from "./planner.ts";
+import { chooseNext, chooseToPark, planStep, type RunningSequence, type Service, type StepBudget } from "./planner.ts";
 
 const SEED = 20_260_102; // fast-check prints it, with the path, when a property fails.
 const property = { seed: SEED, numRuns: 500 };
 
 const tenantOf = fc.constantFrom("a", "b", "c", "d").map(asTenantId);
-const budgetOf = fc.record({ prefillTokensMax: fc.integer({ min: 1, max: 300 }), chunkTokensMin: fc.integer({ min: 1, max: 100 }) });
+const budgetOf = fc.record({
+  prefillTokensMax: fc.integer({ min: 1, max: 300 }),
+  chunkTokensMin: fc.integer({ min: 1, max: 100 }),
+  yieldTokensMax: fc.integer({ min: 1, max: 600 }),
+});
+const BUDGET: StepBudget = { prefillTokensMax: 256, chunkTokensMin: 32, yieldTokensMax: 256 };
+/** Everyone has been given as much as everyone else. */
+const ALIKE: Service = { of: () => 0, differenceMax: 0 };
 const runningOf = fc
   .record({
     tenantId: tenantOf,
@@ -23,10 +30,11 @@ const runningOf = fc
   .map((sequence): RunningSequence => (sequence.phase === "decoding" ? { ...sequence, pendingTokens: 1 } : sequence));
 
 describe("a step", () => {
-  test("advances every decoding row by one token, nobody paused, and prefills within the budget", () => {
+  test("advances every decoding row by one token where nobody yields, nobody paused, and prefills within the budget", () => {
     fc.assert(
-      fc.property(fc.array(runningOf, { maxLength: 32 }), budgetOf, (running, budget) => {
-        const plan = new Map(planStep(running, budget).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
+      fc.property(fc.array(runningOf, { maxLength: 32 }), budgetOf, (running, each) => {
+        const budget = { ...each, yieldTokensMax: each.prefillTokensMax };
+        const plan = new Map(planStep(running, budget, ALIKE).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
         let prefilled = 0;
         for (const sequence of running) {
           const tokenCount = plan.get(sequence) ?? 0;
@@ -57,7 +65,7 @@ describe("a step", () => {
         fc.pre(prefills.length > 0);
         const late = prefills.find(({ stepsPassedOver }) => stepsPassedOver >= 8);
         const first = late ?? prefills.sort((one, other) => rows(one) - rows(other))[0]!;
-        const share = planStep(running, budget).find(({ sequence }) => sequence === first);
+        const share = planStep(running, budget, ALIKE).find(({ sequence }) => sequence === first);
         const least = Math.min(first.pendingTokens, first.chunkTokensMax, budget.prefillTokensMax / 2);
         expect(share?.tokenCount).toBeGreaterThanOrEqual(least);
       }),
@@ -80,7 +88,7 @@ describe("a step", () => {
   test("computes the prompt of who asks for little before those of who asks for much", () => {
     const hot = [1000, 100, 100].map((tokens) => prefill(tokens, "hot"));
     const light = prefill(400, "light");
-    const plan = planStep([...hot, light], { prefillTokensMax: 256, chunkTokensMin: 32 });
+    const plan = planStep([...hot, light], BUDGET, ALIKE);
     expect(plan).toEqual([{ sequence: light, tokenCount: 256 }]);
   });
 
@@ -89,7 +97,7 @@ describe("a step", () => {
     let passedOver = 0;
     for (let step = 0; step < 40; step++) {
       const running = [...hot, prefill(400, "light")];
-      const planned = new Set(planStep(running, { prefillTokensMax: 256, chunkTokensMin: 32 }).map(({ sequence }) => sequence));
+      const planned = new Set(planStep(running, BUDGET, ALIKE).map(({ sequence }) => sequence));
       for (const sequence of hot) sequence.stepsPassedOver = planned.has(sequence) ? 0 : sequence.stepsPassedOver + 1;
       passedOver = planned.has(hot[0]!) ? 0 : passedOver + 1;
       expect(passedOver).toBeLessThanOrEqual(8);
@@ -97,10 +105,9 @@ describe("a step", () => {
   });
 
   test("lets short prompts pass beside a long one, and cuts none for a crumb", () => {
-    const budget: StepBudget = { prefillTokensMax: 256, chunkTokensMin: 32 };
     const planned = (...prompts: number[]) => {
       const running = prompts.map((tokens) => prefill(tokens));
-      const shares = new Map(planStep(running, budget).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
+      const shares = new Map(planStep(running, BUDGET, ALIKE).map(({ sequence, tokenCount }) => [sequence, tokenCount]));
       return running.map((sequence) => shares.get(sequence) ?? 0);
     };
     expect(planned(4000)).toEqual([256]);
@@ -109,6 +116,67 @@ describe("a step", () => {
     expect(planned(64, 64, 64, 64, 64)).toEqual([64, 64, 64, 64, 0]);
     expect(planned(100, 100, 100)).toEqual([100, 100, 56]);
     expect(planned(120, 120, 100)).toEqual([120, 120, 0]);
+  });
+});
+
+describe("rows of who has many", () => {
+  const row = (tenant: string, phase: RunningSequence["phase"] = "decoding", more: Partial<RunningSequence> = {}): RunningSequence => ({
+    tenantId: asTenantId(tenant),
+    phase,
+    paused: false,
+    pendingTokens: phase === "decoding" ? 1 : 400,
+    chunkTokensMax: Number.POSITIVE_INFINITY,
+    computedTokens: 10,
+    timesParked: 0,
+    stepsPassedOver: 0,
+    reservedTokens: 500,
+    ...more,
+  });
+  /** Eight short steps are as long as one may be. */
+  const short: StepBudget = { prefillTokensMax: 64, chunkTokensMin: 32, yieldTokensMax: 512 };
+  const planned = (running: readonly RunningSequence[], budget = short, service = ALIKE) =>
+    planStep(running, budget, service).map(({ sequence: { tenantId, phase }, tokenCount }) => [tenantId, phase, tokenCount]);
+
+  test("sit out the steps that compute the prompt of who has few; rows of others go on", () => {
+    const running = [row("hot"), row("hot"), row("hot"), row("hot"), row("hot"), row("other"), row("light", "prefilling")];
+    expect(planned(running)).toEqual([
+      ["other", "decoding", 1],
+      ["light", "prefilling", 64],
+    ]);
+  });
+
+  test("do not for who has half as many or more, nor for a prompt of their own", () => {
+    expect(planned([row("a"), row("a"), row("a"), row("b"), row("b", "prefilling")])).toHaveLength(5);
+    expect(planned([row("a"), row("a"), row("b", "prefilling")])).toHaveLength(3);
+    expect(planned([row("a"), row("a"), row("a"), row("a", "prefilling")])).toHaveLength(4);
+    expect(planned([row("a"), row("a"), row("a"), row("b")])).toHaveLength(4);
+  });
+
+  test("wait for no more of others' prompts than the longest step computes", () => {
+    const rows = [row("hot"), row("hot"), row("hot")].map((each) => ({ ...each }) as RunningSequence & { stepsPassedOver: number });
+    const light = row("light", "prefilling", { pendingTokens: 10_000 });
+    const prompts: number[] = [];
+    let waitedFor = 0;
+    for (let step = 0; step < 40; step++) {
+      const plan = planStep([...rows, light], short, ALIKE);
+      waitedFor += 64;
+      const isPlanned = plan.length > 1;
+      if (isPlanned) {
+        expect(plan).toHaveLength(4);
+        prompts.push(waitedFor);
+        waitedFor = 0;
+      }
+      for (const each of rows) each.stepsPassedOver = isPlanned ? 0 : each.stepsPassedOver + 1;
+    }
+    expect(prompts).toEqual([512, 512, 512, 512, 512]);
+    expect(planned([...rows, light], { ...short, prefillTokensMax: 512 })).toHaveLength(4); // One step is that long.
+  });
+
+  test("do not for who has been given more than they by what counters may differ", () => {
+    const running = [row("hot"), row("hot"), row("hot"), row("light", "prefilling")];
+    const service = (light: number): Service => ({ of: (tenantId) => (tenantId === "light" ? light : 1000), differenceMax: 200 });
+    expect(planned(running, short, service(1200))).toHaveLength(1);
+    expect(planned(running, short, service(1201))).toHaveLength(4);
   });
 });
 

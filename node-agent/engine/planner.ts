@@ -36,6 +36,15 @@ export interface StepBudget {
   readonly prefillTokensMax: Tokens;
   /** A prompt is not cut for less than this: every part of one costs the runner a call of its own. */
   readonly chunkTokensMin: Tokens;
+  /** Of others' prompts, from one token of a decoding row to its next: for so many that row may be left out of steps. */
+  readonly yieldTokensMax: Tokens;
+}
+
+/** What tenants have been given, in weighted tokens: their virtual token counters. */
+export interface Service {
+  readonly of: (tenantId: TenantId) => number;
+  /** So much more than another a tenant may have been given and still be spared the other's rows: the counters' own bound. */
+  readonly differenceMax: number;
 }
 
 /** One row's part in a step. */
@@ -93,15 +102,42 @@ function fits(wanted: WaitingSequence, room: Room, freed: WaitingSequence): bool
 /** So many steps in a row others' prompts may go before one's own: then it is its turn. */
 const PASSED_OVER_MAX = 8;
 
+/** Tenants whose rows differ by less are alike: rows come and go one by one. */
+const YIELDING_ROWS_RATIO = 2;
+
 /**
- * The next step over `running`, which is in order of admission. Every decoding row advances by one token, in every step,
- * whatever is being prefilled. Prompts of tenants with fewer rows go before those of tenants with more, so that who asks
+ * The next step over `running`, which is in order of admission. Every decoding row advances by one token, whatever is being
+ * prefilled. Prompts of tenants with fewer rows go before those of tenants with more, so that who asks
  * for little does not wait for the prompts of who asks for much; but nobody is passed over without end.
+ *
+ * For the same reason rows of a tenant with more than twice the rows of another sit out steps that compute a prompt of that
+ * other one: its first token would wait for each of theirs. For `yieldTokensMax` of prompts at most, and not for a tenant
+ * that has been given more than they by what counters may differ.
  */
-export function planStep<S extends RunningSequence>(running: readonly S[], budget: StepBudget): Share<S>[] {
+export function planStep<S extends RunningSequence>(running: readonly S[], budget: StepBudget, service: Service): Share<S>[] {
   const active = running.filter((sequence) => !sequence.paused);
   const rows = Map.groupBy(active, ({ tenantId }) => tenantId);
-  const rank = ({ tenantId, stepsPassedOver }: S) => (stepsPassedOver >= PASSED_OVER_MAX ? 0 : rows.get(tenantId)!.length);
+  const rowsOf = (tenantId: TenantId) => rows.get(tenantId)!.length;
+  const prefilled = sharePrefills(active, budget, rowsOf);
+  const prompted = new Set(prefilled.keys().map(({ tenantId }) => tenantId));
+  const stepsYieldedMax = Math.ceil(budget.yieldTokensMax / budget.prefillTokensMax) - 1;
+  const yieldsTo = (other: TenantId, own: TenantId) =>
+    rowsOf(own) > YIELDING_ROWS_RATIO * rowsOf(other) && service.of(other) <= service.of(own) + service.differenceMax;
+  const yields = ({ tenantId, stepsPassedOver }: S) =>
+    stepsPassedOver < stepsYieldedMax && prompted.values().some((other) => yieldsTo(other, tenantId));
+  const decoded = (sequence: S) => (yields(sequence) ? 0 : 1);
+  return active
+    .map((sequence) => ({ sequence, tokenCount: sequence.phase === "decoding" ? decoded(sequence) : (prefilled.get(sequence) ?? 0) }))
+    .filter(({ tokenCount }) => tokenCount > 0);
+}
+
+/** How many tokens of which prompts are computed: those of tenants with fewest rows first. */
+function sharePrefills<S extends RunningSequence>(
+  active: readonly S[],
+  budget: StepBudget,
+  rowsOf: (tenantId: TenantId) => number,
+): ReadonlyMap<S, Tokens> {
+  const rank = ({ tenantId, stepsPassedOver }: S) => (stepsPassedOver >= PASSED_OVER_MAX ? 0 : rowsOf(tenantId));
   const prefills = Map.groupBy(
     active.filter(({ phase }) => phase === "prefilling"),
     rank,
@@ -116,9 +152,7 @@ export function planStep<S extends RunningSequence>(running: readonly S[], budge
       left -= tokenCount;
     }
   }
-  return active
-    .map((sequence) => ({ sequence, tokenCount: sequence.phase === "decoding" ? 1 : (tokens.get(sequence) ?? 0) }))
-    .filter(({ tokenCount }) => tokenCount > 0);
+  return tokens;
 }
 
 /**

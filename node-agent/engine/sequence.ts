@@ -2,12 +2,13 @@ import { assert, BoundedQueue, type TenantId, type Tokens } from "#kernel";
 import type { SequenceEvent, SequenceSpec, TokenLogprob } from "./contract.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { RunningSequence, WaitingSequence } from "./planner.ts";
-import type { OpenedRow, PrefixText } from "./prefix/index.ts";
+import type { OpenedRow, PrefixText, TextOwner } from "./prefix/index.ts";
 import type { Row, RowLogits, StepRow, TopLogits } from "./runner/contract.ts";
-import { isTop } from "./runner/step-logits.ts";
+import { denseLogits, isTop } from "./runner/step-logits.ts";
 import { asksForTop, needsHistory, type Sampler, type Samplers, TokenHistory } from "./sampling/index.ts";
+import { type Continuation, TextLookup } from "./speculation/index.ts";
 
-/** The prompt's log-probabilities, or how much of it was reused, may come with the first token. */
+/** The prompt's log-probabilities, or how much of it was reused, may come with the first token. A draft's tokens come beside that. */
 const EVENTS_PER_STEP_MAX = 2;
 
 /** When the largest logits do not decide a token, it and the next come from all, so many together: flat distributions come in runs. */
@@ -15,7 +16,9 @@ const DENSE_TOKENS = 8;
 
 /** What a step has brought. */
 export interface Progress {
-  readonly newTokens: 0 | 1;
+  readonly newTokens: Tokens;
+  /** How many tokens of the draft were right: the row has them in its context from now on. */
+  readonly acceptedTokens: Tokens;
   /** Its last event has been offered. */
   readonly finished: boolean;
 }
@@ -32,6 +35,7 @@ interface NextToken {
  */
 export class Sequence implements WaitingSequence, RunningSequence {
   readonly spec: SequenceSpec;
+  readonly owner: TextOwner;
   readonly events: BoundedQueue<SequenceEvent>;
   readonly reservedTokens: Tokens;
   row: Row | undefined;
@@ -49,7 +53,6 @@ export class Sequence implements WaitingSequence, RunningSequence {
   /** How many of them were known when it was given its row. */
   #contextTokens: Tokens;
   readonly #completionMax: Tokens;
-  readonly #owner: PrefixText["owner"];
   readonly #undeliveredMax: number;
   readonly #history: TokenHistory | undefined;
   /** Grows during prefill; undefined when not wanted. The first token of a text has no probability. */
@@ -58,16 +61,19 @@ export class Sequence implements WaitingSequence, RunningSequence {
   readonly #asksForTop: boolean;
   /** Tokens for which not the largest logits but all are asked for. */
   #denseTokens = 0;
+  readonly #lookup = new TextLookup();
+  /** What the present step tries beyond the newest token. */
+  #draft: readonly number[] = [];
 
   /** `life`: of its slot, see {@link TextOwner}. */
   constructor(spec: SequenceSpec, life: number, completionMax: Tokens, options: EngineOptions) {
     this.spec = spec;
-    this.#owner = { tenantId: spec.tenantId, life };
+    this.owner = { tenantId: spec.tenantId, life };
     this.#completionMax = completionMax;
     this.#undeliveredMax = options.undeliveredEventsMax;
     this.#tokens = [...spec.promptTokens, ...spec.emittedTokens];
     this.#contextTokens = this.#tokens.length;
-    this.events = new BoundedQueue(options.undeliveredEventsMax + EVENTS_PER_STEP_MAX);
+    this.events = new BoundedQueue(options.undeliveredEventsMax + EVENTS_PER_STEP_MAX + options.draftTokensMax);
     this.reservedTokens = spec.promptTokens.length + completionMax;
     this.#history = needsHistory(spec.sampling) ? new TokenHistory(spec.promptTokens, spec.emittedTokens) : undefined;
     // A resumed text has had its prompt's log-probabilities from the attempt that began it.
@@ -99,12 +105,12 @@ export class Sequence implements WaitingSequence, RunningSequence {
 
   /** What may begin where an earlier text is kept: all it knows, but nothing of a prompt whose every logit is wanted. */
   get reusableText(): PrefixText | undefined {
-    return this.#promptLogprobs ? undefined : { owner: this.#owner, tokens: this.#tokens };
+    return this.#promptLogprobs ? undefined : { owner: this.owner, tokens: this.#tokens };
   }
 
   /** What its row holds and others may begin with. */
   get soundText(): PrefixText | undefined {
-    return this.#sound ? { owner: this.#owner, tokens: this.#tokens.slice(0, this.#computed) } : undefined;
+    return this.#sound ? { owner: this.owner, tokens: this.#tokens.slice(0, this.#computed) } : undefined;
   }
 
   /** It has been given a row. */
@@ -133,11 +139,19 @@ export class Sequence implements WaitingSequence, RunningSequence {
     return this.events.depth >= this.#undeliveredMax;
   }
 
-  /** Its part of the next step. */
-  stepRow(tokenCount: Tokens): StepRow {
+  /** How it may go on while it decodes, never beyond its end: with the last token that it may have there is nothing left to try. */
+  continuation(most: Tokens): Continuation | undefined {
+    return this.#lookup.continue(this.#tokens, Math.min(most, this.#completionMax - this.#position - 1));
+  }
+
+  /** Its part of the next step: `tokenCount` of what it knows, and after that perhaps a draft. */
+  stepRow(tokenCount: Tokens, draft: readonly number[]): StepRow {
     assert(this.row !== undefined, `sequence ${this.spec.id} has no row`);
+    this.#draft = draft;
     const tokens = this.#tokens.slice(this.#computed, this.#computed + tokenCount);
-    return { row: this.row, tokens, slot: this.spec.slot, logits: this.#wantedLogits(tokenCount) };
+    const part = { row: this.row, slot: this.spec.slot };
+    if (draft.length === 0) return { ...part, tokens, logits: this.#wantedLogits(tokenCount) };
+    return { ...part, tokens: [...tokens, ...draft], draftTokens: draft.length, logits: "all" };
   }
 
   /**
@@ -146,17 +160,38 @@ export class Sequence implements WaitingSequence, RunningSequence {
    */
   apply(tokenCount: Tokens, logits: RowLogits, samplers: Samplers): Progress | undefined {
     this.#sound = false;
+    if (this.#draft.length > 0) return this.#verify(denseLogits(logits), samplers);
     const next = isTop(logits) ? this.#nextFromTop(logits, samplers) : this.#nextFromAll(tokenCount, logits, samplers);
     if (next === "undecided") {
       this.#denseTokens = DENSE_TOKENS;
       return undefined;
     }
     this.#computed += tokenCount;
-    if (this.pendingTokens > 0) return { newTokens: 0, finished: false };
-    if (!next) return { newTokens: 0, finished: true }; // Only the prompt was to be scored.
+    if (this.pendingTokens > 0) return { newTokens: 0, acceptedTokens: 0, finished: false };
+    if (!next) return { newTokens: 0, acceptedTokens: 0, finished: true }; // Only the prompt was to be scored.
     if (this.#denseTokens > 0) this.#denseTokens--;
     this.#sound = true;
-    return { newTokens: 1, finished: this.#addToken(next) };
+    return { newTokens: 1, acceptedTokens: 0, finished: this.#addToken(next) };
+  }
+
+  /**
+   * Chooses token after token from the logits behind the newest one and behind each of the draft, as single steps would: as long as
+   * a token is the draft's, the logits behind that are those of the text. [1 + draft, vocabularySize].
+   */
+  #verify(logits: Float32Array, { all, vocabularySize }: Samplers): Progress {
+    const draft = this.#draft;
+    let accepted = 0;
+    for (;;) {
+      const next = this.#nextFrom(logits.subarray(accepted * vocabularySize, (accepted + 1) * vocabularySize), all);
+      const finished = this.#addToken(next);
+      if (!finished && next.tokenId === draft[accepted]) {
+        accepted++;
+        continue;
+      }
+      this.#computed += 1 + accepted;
+      this.#sound = true;
+      return { newTokens: 1 + accepted, acceptedTokens: accepted, finished };
+    }
   }
 
   #wantedLogits(tokenCount: Tokens): StepRow["logits"] {
@@ -176,10 +211,13 @@ export class Sequence implements WaitingSequence, RunningSequence {
   #nextFromAll(tokenCount: Tokens, logits: Float32Array, { all, vocabularySize }: Samplers): NextToken | undefined {
     if (this.phase === "prefilling" && this.#promptLogprobs) this.#scorePrompt(tokenCount, logits, all, vocabularySize);
     if (tokenCount < this.pendingTokens || this.#completionMax === 0) return undefined;
+    return this.#nextFrom(logits.subarray(logits.length - vocabularySize), all);
+  }
+
+  #nextFrom(logits: Float32Array, sampler: Sampler): NextToken {
     const { sampling } = this.spec;
-    const last = logits.subarray(logits.length - vocabularySize);
-    const tokenId = all.pick(last, sampling, this.#history, this.#position);
-    return { tokenId, logprob: sampling.topLogprobs === undefined ? undefined : all.score(last, tokenId, sampling.topLogprobs) };
+    const tokenId = sampler.pick(logits, sampling, this.#history, this.#position);
+    return { tokenId, logprob: sampling.topLogprobs === undefined ? undefined : sampler.score(logits, tokenId, sampling.topLogprobs) };
   }
 
   /** Of the next token, from the end of the prompt. */

@@ -67,7 +67,7 @@ export async function* generateChoice(
       continue;
     }
     const step = text.push(event.tokenId, event.finish);
-    if (step.finish) over.abort();
+    if (step.finish) over.abort("finished"); // With a reason: without, each text would make an exception with a stack.
     const logprobs = event.logprob ? [toWireLogprob(host.codec, event.tokenId, event.logprob)] : [];
     yield { choice, text: step.text, tokenIds: [event.tokenId], logprobs, finish: step.finish, prompt, reusedTokens };
     prompt = [];

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import { Fault } from "#kernel";
+import { type Claim, Fault } from "#kernel";
 import { createDetokenizer } from "#model";
 import { FinishReason, type NodeServiceGenerateRequest, type NodeServiceGenerateResponse } from "#proto";
 import { choicesOf, type FakeHost, generateRequest, openFakeHost } from "../testing/fake-host.ts";
@@ -33,20 +33,37 @@ describe("generating", () => {
     expect(fake.endings).toEqual(["length"]);
   });
 
-  it("writes the claim before the last message leaves", async () => {
-    let claimsAtLast = 0;
-    for await (const message of generate(fake.deps, fake.host, generateRequest(), undefined, never))
-      if (message.finishReason) claimsAtLast = fake.claims.filter(({ outcome }) => outcome === "completed").length;
-    expect(claimsAtLast).toBe(1);
-    expect(fake.claims.at(-1)).toMatchObject({
-      requestId: "request-1",
-      tenantId: "acme",
-      priceVersion: 3,
-      usage: { completionTokens: 12 },
-      outcome: "completed",
-      nodeId: "node-1",
-      admittedAt: 1000,
+  it("writes the claim with the last message, and ends its stream when that is durable", async () => {
+    const { promise: disk, resolve: written } = Promise.withResolvers<void>();
+    const claims = { write: (claim: Claim) => disk.then(() => void fake.claims.push(claim)) };
+    const messages = generate({ ...fake.deps, claims }, fake.host, generateRequest(), undefined, never);
+    for (let last = false; !last; ) last = (await messages.next()).value!.finishReason !== FinishReason.FINISH_REASON_UNSPECIFIED;
+    let ended = false;
+    const end = messages.next().then(({ done }) => {
+      ended = done === true;
     });
+    await new Promise(setImmediate);
+    expect([ended, fake.claims.length], "nothing ends before the disk has answered").toEqual([false, 0]);
+    written();
+    await end;
+    expect(ended).toBe(true);
+    expect(fake.claims).toMatchObject([
+      {
+        requestId: "request-1",
+        tenantId: "acme",
+        priceVersion: 3,
+        usage: { completionTokens: 12 },
+        outcome: "completed",
+        nodeId: "node-1",
+        admittedAt: 1000,
+      },
+    ]);
+  });
+
+  it("fails where the claim can't be written", async () => {
+    const claims = { write: async () => Promise.reject(new Fault("store_unreachable", "the disk is gone")) };
+    const messages = Array.fromAsync(generate({ ...fake.deps, claims }, fake.host, generateRequest(), undefined, never));
+    await expect(messages).rejects.toMatchObject({ reason: "store_unreachable" });
   });
 
   it("says, to the reader and in the claim, how much of the prompt was found in the cache, once for all choices and attempts", async () => {

@@ -35,6 +35,9 @@ export interface GenerationObserver {
 
 const WARMTH: Readonly<Record<Arrival, Warmth>> = { slot: "hot", ram: "warm", disk: "cold", origin: "cold" };
 
+/** Nobody sees it; without a reason every request would make an exception with a stack. */
+const OVER = "over";
+
 const FINISH = {
   stop: FinishReason.FINISH_REASON_STOP,
   length: FinishReason.FINISH_REASON_LENGTH,
@@ -42,7 +45,8 @@ const FINISH = {
 
 /**
  * One attempt of one request: checks it, brings the delta into a slot, runs one sequence per choice and yields their
- * pieces with the request's cumulative usage. Pulls: what the reader does not take is not asked of the engine.
+ * pieces with the request's cumulative usage. Pulls: what the reader does not take is not asked of the engine. The claim of
+ * everything is durable before the stream ends: a router writes its own meanwhile, and hands the last piece on after both.
  *
  * @throws Faults of {@link checkRequest}, of the delta cache and of the engine; the signal's reason.
  */
@@ -63,6 +67,7 @@ export async function* generate(
   let open = choices.filter((choice) => !request.progress.get(choice)?.finished);
   if (open.length === 0) return await claim.complete(request.usageBefore); // An earlier attempt delivered everything but the end.
   const abandoned = new AbortController();
+  const fingerprint = host.fingerprint(delta);
   const use = await host.use(delta, signal);
   trace.prefill(use.arrival, request.promptTokens.length);
   try {
@@ -73,15 +78,16 @@ export async function* generate(
     });
     const warmth = WARMTH[use.arrival];
     let residency: string = use.arrival;
-    for await (const piece of merge(sources, () => abandoned.abort())) {
+    for await (const piece of merge(sources, () => abandoned.abort(OVER))) {
       const usage = counter.count(piece, warmth);
       trace.produced(piece.tokenIds.length);
       if (piece.finish) open = open.filter((choice) => choice !== piece.choice);
-      const last = open.length === 0;
-      if (last) await claim.complete(usage);
-      yield toMessage(piece, usage, residency, host.fingerprint(delta));
+      const completed = open.length === 0 ? claim.complete(usage) : undefined;
+      completed?.catch(() => undefined); // It may fail before anybody waits for it.
+      yield toMessage(piece, usage, residency, fingerprint);
       residency = "";
-      if (!last) claim.handedOver(usage);
+      if (completed) await completed;
+      else claim.handedOver(usage);
     }
     counter.end(counter.lastFinish ?? "stop");
   } catch (error) {
@@ -90,7 +96,7 @@ export async function* generate(
     await claim.cutShort(signal.aborted || isFault(error, "client_gone") ? "cancelled" : "failed");
     throw error;
   } finally {
-    abandoned.abort();
+    abandoned.abort(OVER);
     use.release();
     counter.end("abort"); // Only where the reader left: every other way out has said its own word.
     await claim.cutShort("cancelled");

@@ -40,7 +40,7 @@ export class RequestClaim {
     if (due && !this.#writing) this.#writeRunning(usage);
   }
 
-  /** Before the last message leaves: durable when it resolves. */
+  /** With the last message, before the stream ends: durable when it resolves. */
   async complete(usage: Usage): Promise<void> {
     this.#ended = true;
     this.#handedOver = usage;

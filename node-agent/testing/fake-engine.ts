@@ -92,6 +92,7 @@ export class FakeEngine implements Engine {
       promptTokens: 0,
       completionTokens: this.computed,
       prefixes: { queriedTokens: 900, hitTokens: 640, keptTokens: 320, keptBytes: 5120, evictions: 2 },
+      speculation: { draftedTokens: 120, acceptedTokens: 90 },
       memory: { weights: 4096, cache: 1024, tables: 512, workspace: 256 },
       bus: { upBytes: 64, downBytes: 32 },
     };

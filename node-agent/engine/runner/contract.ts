@@ -19,8 +19,10 @@ export interface Beginning {
 /** What one sequence does in one step: some of its next tokens go in, perhaps logits come out. */
 export interface StepRow {
   readonly row: Row;
-  /** Appended to the row's context in this step; one when decoding, more in a chunk of prefill. Never empty. */
+  /** Appended to the row's context in this step; one when decoding, with what may follow it, more in a chunk of prefill. Never empty. */
   readonly tokens: readonly number[];
+  /** How many of the last `tokens` are a guess: computed like the others, but only what is accepted is appended. Never all. Default: none. */
+  readonly draftTokens?: Tokens;
   readonly slot: Slot | undefined;
   /** For which of `tokens` the logits are wanted; `top` is the last one's largest, where the runner can spare the others the way. */
   readonly logits: "none" | "last" | "all" | "top";
@@ -105,7 +107,7 @@ export interface PrefixKeeper {
 
 /**
  * Tensors of one base in one runtime session. Knows tensors, never queues: the planner says what to run.
- * Not re-entrant: attach, fill, detach, open, close, keep, forget and run are called one after another.
+ * Not re-entrant: attach, fill, detach, open, close, keep, forget, run and acceptDraft are called one after another.
  */
 export interface Runner extends AsyncDisposable {
   readonly base: BaseInfo;
@@ -125,6 +127,8 @@ export interface Runner extends AsyncDisposable {
   readonly prefixes?: PrefixKeeper;
   /** One step over all given rows, each with its own delta, context length and number of tokens. */
   run(rows: readonly StepRow[]): Promise<StepLogits>;
+  /** Appends to a row's context the first `count` of what it had as `draftTokens` in the last step. Absent where no row may have any. */
+  acceptDraft?(row: Row, count: Tokens): void;
   /** Time spent in the runtime's `run` so far, for the bench and the metrics. */
   readonly insideRunMs: number;
   readonly memory: RunnerMemory;

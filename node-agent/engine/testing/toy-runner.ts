@@ -76,12 +76,16 @@ export class ToyRunner implements Runner {
   beforeFill: () => void = () => undefined;
   /** How many of the largest logits a row gets that asks for those; all when undefined. */
   topCount: number | undefined;
+  /** How far back texts look to go on, and among how many tokens they choose: little of both makes them repeat themselves. */
+  repeating: { readonly memoryTokens: Tokens; readonly vocabularySize: number } | undefined;
   /** Called when the largest logits were not enough and all are fetched. */
   beforeDense: () => void = () => undefined;
   readonly prefixes: ToyPrefixes;
   readonly #contexts = new Map<Row, ToyContext>();
   readonly #shifts = new Map<Slot, number>();
   readonly #partsLeft = new Map<Slot, number>();
+  /** Of the last step, what may still be accepted. */
+  readonly #drafts = new Map<Row, readonly number[]>();
   #rows = 0;
   #inRun = false;
 
@@ -139,6 +143,7 @@ export class ToyRunner implements Runner {
     assert(!this.#inRun && !this.disposed, "run is not re-entrant");
     this.#inRun = true;
     this.steps.push([...rows]);
+    this.#drafts.clear();
     this.beforeRun(rows);
     const logits = rows.map((row) => this.#runRow(row));
     this.insideRunMs += 7;
@@ -147,7 +152,14 @@ export class ToyRunner implements Runner {
     return logits;
   }
 
-  #runRow({ row, tokens, slot, logits }: StepRow): RowLogits {
+  acceptDraft(row: Row, count: Tokens): void {
+    const draft = this.#drafts.get(row);
+    assert(!this.#inRun && draft && count > 0 && count <= draft.length, "only what was tried is accepted");
+    assert(this.#drafts.delete(row), "once");
+    this.#contexts.get(row)!.tokens.push(...draft.slice(0, count));
+  }
+
+  #runRow({ row, tokens, draftTokens = 0, slot, logits }: StepRow): RowLogits {
     const context = this.#contexts.get(row);
     assert(context && tokens.length > 0, "a row must be open and get tokens");
     const shift = slot === undefined ? 0 : this.#shifts.get(slot);
@@ -156,14 +168,23 @@ export class ToyRunner implements Runner {
     assert(context.shift === undefined || context.shift === shift, "a row goes on with the delta that it began with");
     context.shift = shift;
     const kept: Float32Array[] = [];
+    assert(draftTokens === 0 || (logits === "all" && draftTokens < tokens.length), "what is tried is to be judged, after something sure");
     for (const token of tokens) {
       context.tokens.push(token);
-      kept.push(toyLogits(context.tokens, shift));
+      kept.push(this.#logits(context.tokens, shift));
     }
     assert(context.tokens.length <= context.tokensMax, "a row exceeds what it reserved");
+    if (draftTokens > 0) this.#drafts.set(row, context.tokens.splice(-draftTokens));
     if (logits === "top" && this.topCount !== undefined) return this.#topLogits(kept.at(-1)!, this.topCount);
     const wanted = logits === "all" ? kept : logits === "none" ? [] : kept.slice(-1);
     return Float32Array.from(wanted.flatMap((row) => [...row]));
+  }
+
+  #logits(context: readonly number[], shift: number): Float32Array {
+    if (!this.repeating) return toyLogits(context, shift);
+    const { memoryTokens, vocabularySize } = this.repeating;
+    const next = toyNext(context.slice(-memoryTokens), shift) % vocabularySize;
+    return toyLogits([], next);
   }
 
   #topLogits(all: Float32Array, count: number): TopLogits {

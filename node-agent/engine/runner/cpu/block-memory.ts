@@ -26,6 +26,8 @@ export class BlockMemory {
   readonly #headSize: number;
   /** Values per block in one array. */
   readonly #blockSize: number;
+  /** The window that was asked for last. */
+  #latest: (BlockWindow & { readonly first: number }) | undefined;
 
   constructor(base: BaseInfo, blocksMax: number) {
     this.#heads = base.kvHeadCount;
@@ -36,7 +38,13 @@ export class BlockMemory {
     this.memoryBytes = this.#arrays.reduce((sum, array) => sum + array.byteLength, 0);
   }
 
+  /** The same one as before while the same blocks are asked for. */
   window(first: number, count: number): BlockWindow {
+    if (this.#latest?.first !== first || this.#latest.count !== count) this.#latest = { first, ...this.#cut(first, count) };
+    return this.#latest;
+  }
+
+  #cut(first: number, count: number): BlockWindow {
     const bound = this.#arrays.map((array) => array.subarray(first * this.#blockSize, (first + count) * this.#blockSize));
     return { count, keys: bound.filter((_, index) => index % 2 === 0), values: bound.filter((_, index) => index % 2 === 1) };
   }

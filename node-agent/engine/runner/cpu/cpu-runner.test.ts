@@ -56,6 +56,54 @@ describe.each(Object.entries(TINY_CONFIGS))("%s", async (name, config) => {
     }
   });
 
+  test("drafts are computed beside single tokens, with deltas and across blocks; of them the row has what is accepted", async () => {
+    await using runner = await open(checkpoint);
+    const delta = createTinyDelta(checkpoint, 8, random);
+    const slots = [undefined, slot(runner, delta)];
+    const texts = [0, 1, 1].map((which, index) => ({ which, text: tokens(80), row: row(runner), done: 60 + index }));
+    const expected = await Promise.all(texts.map(({ which, text }) => referenceForward(checkpoint, text, which === 0 ? undefined : delta)));
+    await runner.run(
+      texts.map(({ row, which, text, done }) => ({ row, tokens: text.slice(0, done), slot: slots[which], logits: "none" as const })),
+    );
+    // By step, of each row: how much it tries, and how much of that is right.
+    for (const step of [
+      [
+        [4, 4],
+        [0, 0],
+        [2, 1],
+      ],
+      [
+        [3, 0],
+        [1, 1],
+        [0, 0],
+      ],
+      [
+        [0, 0],
+        [4, 2],
+        [4, 3],
+      ],
+      [
+        [2, 2],
+        [0, 0],
+        [1, 0],
+      ],
+    ] as const) {
+      const steps = texts.map(({ row, which, text, done }, index) => {
+        const [tried, right] = step[index]!;
+        const draft = text.slice(done + 1, done + 1 + tried).map((token, at) => (at < right ? token : (token + 1) % config.vocab_size));
+        return { row, tokens: [text[done]!, ...draft], draftTokens: tried, slot: slots[which], logits: "all" as const };
+      });
+      const logits = await runner.run(steps);
+      for (const [index, each] of texts.entries()) {
+        const [, right] = step[index]!;
+        expectClose(logits[index]!.subarray(0, (1 + right) * config.vocab_size), expected[index]!.slice(each.done, each.done + 1 + right));
+        if (right > 0) runner.acceptDraft!(each.row, right);
+        each.done += 1 + right;
+      }
+    }
+    expect(() => runner.acceptDraft!(texts[0]!.row, 1)).toThrow("in the last step");
+  });
+
   test("rows of one batch have their own deltas of any rank, or none", async () => {
     await using runner = await open(checkpoint);
     const deltas = [

@@ -1,61 +1,55 @@
-import { InferenceSession } from "onnxruntime-node";
-import { type Clock, type Millis, systemClock } from "#kernel";
-import { buildDecoderGraph, type Checkpoint, DECODER_VALUES, type LoadedDelta } from "#model";
-import { DEFAULT_COMPUTE } from "../../compute.ts";
+import type { InferenceSession } from "onnxruntime-node";
+import { assert, type Clock, type Millis, systemClock, type Tokens } from "#kernel";
+import { type Checkpoint, DECODER_VALUES, type LoadedDelta } from "#model";
 import type { Slot } from "../../contract.ts";
 import type { Beginning, PrefixKeeper, Row, Runner, RunnerLimits, RunnerMemory, RunnerOptions, StepRow } from "../contract.ts";
 import { OpenRows } from "../open-rows.ts";
+import type { BlockWindow, NewKeyValues } from "./block-memory.ts";
 import { DeltaTables } from "./delta-tables.ts";
 import { type BoundBlocks, KvCache } from "./kv-cache.ts";
-import { chooseLinearFormat } from "./linear-format.ts";
 import { planBatches, type StepBatch } from "./step-batch.ts";
 import { attentionFeeds, type BatchRow, cacheFeeds, deltaFeeds, type Feeds, tableFeeds, tokenFeeds } from "./step-feeds.ts";
-
-/**
- * Outlasts the small nodes between two products, so that no thread sleeps within a layer. The runtime's own default of
- * several times that makes steps two to four times as long when another process needs one of the cores.
- */
-const SPIN_MICROS = 100;
+import { openStepSessions, releaseStepSessions, type StepSessions } from "./step-sessions.ts";
 
 /** All logits are in this process's memory anyway: a row that asks for the largest gets them all. */
 export interface DenseRunner extends Runner {
   run(rows: readonly StepRow[]): Promise<readonly Float32Array[]>;
 }
 
-/** A runner on the processor, its cache and tables in the process's own memory. See {@link openRunner}. */
-export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptions): Promise<DenseRunner> {
-  const graph = buildDecoderGraph(checkpoint, await chooseLinearFormat((options.compute ?? DEFAULT_COMPUTE).weights));
-  const weights = await graph.readWeights();
-  const session = await InferenceSession.create(graph.model, {
-    externalData: weights,
-    intraOpNumThreads: options.threads ?? 2,
-    interOpNumThreads: 1,
-    extra: { session: { intra_op: { spin_duration_us: String(options.spinMicros ?? SPIN_MICROS) } } },
-  });
-  const weightsBytes = weights.reduce((sum, { data }) => sum + data.byteLength, 0);
-  return new CpuRunner(checkpoint, session, weightsBytes, options);
+/** A runner on the processor, its cache and tables in the process's own memory. See {@link openRunner}. `copies` of the weights: see weight-copies.ts. */
+export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptions, copies?: 1 | 2): Promise<DenseRunner> {
+  return new CpuRunner(checkpoint, await openStepSessions(checkpoint, options, copies), options);
+}
+
+/** Keys and values of a row's draft: `count` positions of a step's result, from its position `from`. */
+interface ComputedDraft {
+  readonly added: NewKeyValues;
+  readonly from: Tokens;
+  readonly count: Tokens;
 }
 
 class CpuRunner implements DenseRunner {
   readonly base;
   readonly limits: RunnerLimits;
-  readonly #session: InferenceSession;
+  readonly #sessions: StepSessions;
   readonly #clock: Clock;
   readonly #cache: KvCache;
   readonly #tables: DeltaTables;
-  readonly #weightsBytes: number;
   readonly #rows: OpenRows;
+  /** Of the last step, what may still be accepted. */
+  readonly #drafts = new Map<Row, ComputedDraft>();
   /** Tensors over parts of the delta tables, by the part: making a hundred of them takes longer than finding them. */
   readonly #tableFeeds = new Map<string, Feeds>();
+  /** Tensors over parts of the cache, which are the same from one step to the next until a row needs another block. */
+  readonly #windowFeeds = new WeakMap<BlockWindow, Feeds>();
   #insideRunMs: Millis = 0;
   #released: Promise<void> | undefined;
 
-  constructor(checkpoint: Checkpoint, session: InferenceSession, weightsBytes: number, { limits, clock }: RunnerOptions) {
+  constructor(checkpoint: Checkpoint, sessions: StepSessions, { limits, clock }: RunnerOptions) {
     this.base = checkpoint.info;
     this.limits = limits;
-    this.#session = session;
+    this.#sessions = sessions;
     this.#clock = clock ?? systemClock;
-    this.#weightsBytes = weightsBytes;
     this.#cache = new KvCache(this.base, limits.rowsMax, limits.kvTokensMax);
     this.#rows = new OpenRows(this.base, limits, this.#cache);
     this.#tables = new DeltaTables(this.base, limits.slotsMax, limits.tableRanksMax);
@@ -67,7 +61,7 @@ class CpuRunner implements DenseRunner {
 
   get memory(): RunnerMemory {
     const { memoryBytes: cache, stagingBytes: workspace } = this.#cache;
-    return { weights: this.#weightsBytes, cache, tables: this.#tables.memoryBytes, workspace };
+    return { weights: this.#sessions.weightsBytes, cache, tables: this.#tables.memoryBytes, workspace };
   }
 
   attach(delta: LoadedDelta): Slot | undefined {
@@ -97,14 +91,22 @@ class CpuRunner implements DenseRunner {
 
   async run(rows: readonly StepRow[]): Promise<readonly Float32Array[]> {
     this.#rows.check(rows);
+    this.#drafts.clear();
     const logits: Float32Array[] = rows.map(() => new Float32Array(0));
     const batches = planBatches(rows, ({ row }) => this.#cache.length(row));
     for (const batch of batches.flatMap((batch) => this.#splitByDelta(batch, rows))) await this.#runBatch(batch, rows, logits);
     return logits;
   }
 
+  acceptDraft(row: Row, count: Tokens): void {
+    const draft = this.#drafts.get(row);
+    assert(draft && count <= draft.count, `row ${row} had a draft of ${count} tokens in the last step`);
+    this.#drafts.delete(row);
+    this.#cache.append(row, draft.added, draft.from, count);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#released ??= this.#session.release();
+    this.#released ??= releaseStepSessions(this.#sessions);
     await this.#released;
   }
 
@@ -122,21 +124,28 @@ class CpuRunner implements DenseRunner {
     const slots = slotsOf(stepRows);
     const deltas = slots.size > 0 ? this.#tables.bind(slots, kind === "decode") : undefined;
     const blocks = this.#bindBlocks(kind, stepRows);
-    const outputs = await this.#runSession({
+    const { withDeltas, withoutDeltas } = this.#sessions;
+    const feeds: Feeds = {
       ...tokenFeeds(batch, span),
       ...attentionFeeds(this.base, batch, span, blocks),
-      ...cacheFeeds(this.base, blocks.window),
-      ...deltaFeeds(batch, span, deltas),
-      ...this.#boundTables(deltas),
-    });
-    const added = outputs.newKeyValues;
-    for (const [index, { row, tokens }] of stepRows.entries()) this.#cache.append(row, added, index, span, tokens.length);
+      ...this.#cacheFeeds(blocks.window),
+    };
+    if (deltas || withDeltas === withoutDeltas) Object.assign(feeds, deltaFeeds(batch, span, deltas), this.#boundTables(deltas));
+    const outputs = await this.#runSession(deltas ? withDeltas : withoutDeltas, feeds);
+    for (const [index, step] of stepRows.entries()) this.#append(step, { data: outputs.newKeyValues, row: index, span });
     let from = 0;
     for (const [index, { logits: wanted, tokens }] of stepRows.entries()) {
       const count = wanted === "all" ? tokens.length : wanted === "none" ? 0 : 1;
       logits[indexes[index]!] = outputs.logits.subarray(from, from + count * this.base.vocabularySize);
       from += count * this.base.vocabularySize;
     }
+  }
+
+  /** What a draft has computed stays outside of the cache until it is accepted: nothing wrong ever gets in, and nothing has to come out. */
+  #append({ row, tokens, draftTokens = 0 }: StepRow, added: NewKeyValues): void {
+    const from = tokens.length - draftTokens;
+    this.#cache.append(row, added, 0, from);
+    if (draftTokens > 0) this.#drafts.set(row, { added, from, count: draftTokens });
   }
 
   #bindBlocks(kind: StepBatch["kind"], rows: readonly StepRow[]): BoundBlocks {
@@ -150,6 +159,14 @@ class CpuRunner implements DenseRunner {
     }
   }
 
+  #cacheFeeds(window: BlockWindow): Feeds {
+    const known = this.#windowFeeds.get(window);
+    if (known) return known;
+    const feeds = cacheFeeds(this.base, window);
+    this.#windowFeeds.set(window, feeds);
+    return feeds;
+  }
+
   #boundTables(bound: ReturnType<DeltaTables["bind"]> | undefined): Feeds {
     const key = bound ? `${bound.firstRank}+${bound.chunkCount}*${bound.chunkRanks}` : "";
     let feeds = this.#tableFeeds.get(key);
@@ -161,9 +178,12 @@ class CpuRunner implements DenseRunner {
     return feeds;
   }
 
-  async #runSession(feeds: Feeds): Promise<{ readonly logits: Float32Array; readonly newKeyValues: Float32Array }> {
+  async #runSession(
+    session: InferenceSession,
+    feeds: Feeds,
+  ): Promise<{ readonly logits: Float32Array; readonly newKeyValues: Float32Array }> {
     const startMs = this.#clock.monotonic();
-    const outputs = await this.#session.run(feeds);
+    const outputs = await session.run(feeds);
     this.#insideRunMs += this.#clock.monotonic() - startMs;
     const valuesOf = (name: string) => outputs[name]!.data as Float32Array;
     return { logits: valuesOf(DECODER_VALUES.logits), newKeyValues: valuesOf(DECODER_VALUES.newKeyValues) };

@@ -36,7 +36,8 @@ class Model {
     const { reserved, text } = this.rows.get(row)!;
     const added = Array.from({ length: Math.min(count, reserved - text.length) }, () => ++this.#values);
     // Keys, then values: both of one layer and head.
-    this.cache.append(row, Float32Array.from([...added, ...added]), 0, added.length, added.length);
+    const data = Float32Array.from([...added, ...added]);
+    this.cache.append(row, { data, row: 0, span: added.length }, 0, added.length);
     text.push(...added);
   }
 

@@ -1,7 +1,7 @@
 import { assert, type Bytes, type Tokens } from "#kernel";
 import { type BaseInfo, BLOCK_TOKENS } from "#model";
 import type { Beginning, Prefix, PrefixKeeper } from "../contract.ts";
-import { BlockMemory, type BlockWindow } from "./block-memory.ts";
+import { BlockMemory, type BlockWindow, type NewKeyValues } from "./block-memory.ts";
 import { type BlockOwner, BlockOwners } from "./block-owners.ts";
 
 /** What one sequence has in the cache; its blocks are enough for `length`. */
@@ -150,15 +150,15 @@ export class KvCache implements PrefixKeeper {
     return { window: this.#memory.window(0, 0), rows: Array.from({ length: rowCount }, () => []) };
   }
 
-  /** Appends what a step computed: `count` of the `span` positions of its row `index`. */
-  append(row: number, data: Float32Array, index: number, span: number, count: number): void {
+  /** Appends what a step computed: `count` positions, from its position `from`. */
+  append(row: number, added: NewKeyValues, from: Tokens, count: Tokens): void {
     const cached = this.#row(row);
     assert(cached.length + count <= cached.reservedTokens, "a row stays within what it reserved");
     for (let done = 0; done < count; ) {
       const offset = cached.length % BLOCK_TOKENS;
       if (offset === 0) this.#takeBlock(cached);
       const part = Math.min(count - done, BLOCK_TOKENS - offset);
-      this.#memory.write(cached.blocks.at(-1)!, offset, { data, row: index, span }, done, part);
+      this.#memory.write(cached.blocks.at(-1)!, offset, added, from + done, part);
       cached.length += part;
       done += part;
     }

@@ -3,7 +3,7 @@ import type { StepRow } from "../contract.ts";
 
 /** Rows that run together in one call of the runtime, padded to `span` tokens each. `indexes` are their places in the step. */
 export interface StepBatch {
-  /** `decode`: one token each, after a past. `chunk`: one row, several tokens, after a past. `fresh`: no past. */
+  /** `decode`: one token each and perhaps a draft, after a past. `chunk`: one row, several tokens, after a past. `fresh`: no past. */
   readonly kind: "decode" | "chunk" | "fresh";
   readonly indexes: readonly number[];
   readonly span: Tokens;
@@ -21,10 +21,13 @@ export function planBatches(rows: readonly StepRow[], pastOf: (row: StepRow) => 
   const batches: StepBatch[] = [];
   for (const [index, row] of rows.entries()) {
     if (pastOf(row) === 0) fresh.push(index);
-    else if (row.tokens.length === 1) decode.push(index);
+    else if (row.tokens.length - (row.draftTokens ?? 0) === 1) decode.push(index);
     else batches.push({ kind: "chunk", indexes: [index], span: row.tokens.length });
   }
-  if (decode.length > 0) batches.unshift({ kind: "decode", indexes: decode, span: 1 });
+  if (decode.length > 0) {
+    const span = Math.max(...decode.map((index) => rows[index]!.tokens.length));
+    batches.unshift({ kind: "decode", indexes: decode, span });
+  }
   return [...batches, ...freshBatches(rows, fresh)];
 }
 

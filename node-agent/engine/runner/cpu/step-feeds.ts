@@ -36,7 +36,7 @@ export function tokenFeeds(rows: readonly BatchRow[], span: number): Feeds {
   }
   return {
     [DECODER_VALUES.tokens]: integers(tokens, [tokens.length]),
-    [DECODER_VALUES.positions]: integers(positions, [positions.length]),
+    [DECODER_VALUES.positions]: integers(positions, [rows.length, span]),
     [DECODER_VALUES.wanted]: integers(BigInt64Array.from(wanted), [wanted.length]),
   };
 }
@@ -48,13 +48,9 @@ export function attentionFeeds(base: BaseInfo, rows: readonly BatchRow[], span: 
   const depth = Math.max(...bound.rows.map((blocks) => blocks.length));
   const past = depth * BLOCK_TOKENS;
   const shapes = {
-    queryShape: [rows.length, span, kvHeadCount, group, headSize],
-    keyShape: [rows.length, span, kvHeadCount, 1, headSize],
-    pastShape: [rows.length, kvHeadCount, group, span, past],
-    pastBlocksShape: [rows.length, kvHeadCount, group, span, depth, BLOCK_TOKENS],
+    headsShape: [rows.length, span, base.headCount + 2 * kvHeadCount, headSize],
     blocksShape: [rows.length * depth, kvHeadCount, group, span, BLOCK_TOKENS],
     blockOutputShape: [rows.length, depth, base.headCount * span * headSize],
-    outputShape: [rows.length, kvHeadCount, group, span, headSize],
     spans: [past, span],
   };
   const feeds: Feeds = {
