@@ -1,6 +1,7 @@
 import { Fault } from "#kernel";
 import { EventLevel, FineTuningServiceService, type Job, type JobEvent, JobState } from "#proto";
 import type { Connection } from "./connection.ts";
+import { jobEvents } from "./job-events.ts";
 import { lossCurve } from "./loss-curve.ts";
 import { formatTime, printData, printMessage } from "./output.ts";
 
@@ -31,10 +32,9 @@ export async function followJob(connection: Connection, id: string): Promise<voi
 
 /** The job's events so far, with `follow` also those to come, and the curve of its losses. */
 export async function printEvents(connection: Connection, id: string, follow: boolean): Promise<void> {
-  const { channel, output, signal } = connection;
+  const { output } = connection;
   const measured: NonNullable<JobEvent["metrics"]>[] = [];
-  for await (const { event } of channel.serverStream(FineTuningServiceService.watchEvents, { id, after: 0, follow }, { signal })) {
-    if (!event) continue;
+  for await (const event of jobEvents(connection, id, follow)) {
     if (output === "json") {
       printData(JSON.stringify(event));
       continue;

@@ -60,7 +60,7 @@ export function residencyFromMessage(message: DeltaResidency): readonly [DeltaDi
 }
 
 export function baseLoadToMessage(digest: BaseDigest, load: BaseLoad): BaseLoadMessage {
-  return { digest, ...load, timing: load.timing };
+  return { digest, ...load, timing: load.timing, engine: load.engine };
 }
 
 export function baseLoadFromMessage(message: BaseLoadMessage): readonly [BaseDigest, BaseLoad] {

@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import { configureTextEncoding } from "@bufbuild/protobuf/wire";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import type { Definition } from "./serve.ts";
@@ -41,7 +40,8 @@ function refuseInvalidUtf8(): void {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   configureTextEncoding({
     encodeUtf8: (text) => encoder.encode(text),
+    encodeUtf8Into: (text, bytes) => encoder.encodeInto(text, bytes),
     decodeUtf8: (bytes) => decoder.decode(bytes),
-    checkUtf8: (text) => isUtf8(encoder.encode(text)),
+    checkUtf8: (text) => text.isWellFormed(),
   });
 }

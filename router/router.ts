@@ -118,6 +118,7 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
   const close = async () => {
     if (noticeMs > 0) await clock.after(noticeMs);
     slots.close();
+    parts.fineTuning.jobs.close(); // They may go on for hours, and lose nothing by going on elsewhere.
     await doors.drain(streamsMs);
     parts.dispatcher.queue.close();
     await within(clock, cutMs, lastWords(parts));

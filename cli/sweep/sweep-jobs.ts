@@ -2,6 +2,7 @@ import { isFault } from "#kernel";
 import { CreateJobRequest, FineTuningServiceService, type Job, JobState, type StepMetrics } from "#proto";
 import { chooseHyperparameters } from "#trainer";
 import type { Connection } from "../connection.ts";
+import { jobEvents } from "../job-events.ts";
 import { printMessage } from "../output.ts";
 import { trainingFile } from "../training-file.ts";
 import { type Cell, cellName } from "./cells.ts";
@@ -119,10 +120,9 @@ async function createJob({ channel, signal }: Connection, { files, seed, tenantI
 }
 
 /** Waits for the end of a job. */
-async function ended({ channel, signal }: Connection, id: string): Promise<Omit<TrainedCell, "cell">> {
+async function ended(connection: Connection, id: string): Promise<Omit<TrainedCell, "cell">> {
   let metrics: StepMetrics | undefined;
-  for await (const { event } of channel.serverStream(FineTuningServiceService.watchEvents, { id, after: 0, follow: true }, { signal }))
-    if (event?.metrics?.fullValidLoss !== undefined) metrics = event.metrics;
-  const { job } = await channel.unary(FineTuningServiceService.getJob, { id }, { signal });
+  for await (const event of jobEvents(connection, id, true)) if (event.metrics?.fullValidLoss !== undefined) metrics = event.metrics;
+  const { job } = await connection.channel.unary(FineTuningServiceService.getJob, { id }, { signal: connection.signal });
   return { job: job!, metrics };
 }

@@ -75,7 +75,7 @@ export function admit(deps: AdmissionDeps, principal: Principal, wish: Admission
   const slot = deps.slots.take(tenantId);
   const late = () => new Fault("deadline_passed", `the request took longer than ${REQUEST_MS_MAX / 1000} s`);
   const access = deps.access.watch(principal);
-  const deadline = deadlineSignal(deps.clock, REQUEST_MS_MAX, late, AbortSignal.any([clientSignal, access.signal]));
+  const deadline = deadlineSignal(deps.clock, REQUEST_MS_MAX, late);
   const admittedAt = deps.clock.now();
   const priceVersion = priceVersionAt(view, tenant?.pricePlan ?? STANDARD_PLAN, admittedAt);
   return {
@@ -86,7 +86,7 @@ export function admit(deps: AdmissionDeps, principal: Principal, wish: Admission
       ...{ tenantId, baseDigest, baseName, deltaDigest: delta?.digest, ...(deltaRank !== undefined && { deltaRank }) },
     },
     sampling,
-    signal: deadline.signal,
+    signal: AbortSignal.any([clientSignal, access.signal, deadline.signal]),
     claimFacts: {
       ...{ requestId, tenantId, keyId: principal.keyId, baseDigest, baseName, model, priceVersion, admittedAt },
       ...(principal.projectId !== undefined && { projectId: principal.projectId }),

@@ -1,4 +1,4 @@
-import { assert, Fault, type Millis, SECOND, type TenantId, TOKEN_WEIGHTS, VirtualTokenCounter } from "#kernel";
+import { assert, Fault, type Millis, SECOND, type TenantId, TOKEN_WEIGHTS, type Tokens, VirtualTokenCounter } from "#kernel";
 import { DrainRate } from "./drain-rate.ts";
 import type { QueueLimits } from "./fair-queue.ts";
 import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
@@ -21,6 +21,9 @@ interface Line {
   /** In order of arrival. */
   readonly waiting: Set<Waiting>;
   cost: number;
+  /** What its tenant's running requests have taken since then. */
+  readonly taking: { since: Millis; tokens: Tokens };
+  standsStill: boolean;
 }
 
 /** What a client that was refused is asked to wait: at least this, for less is no relief; at most that, for nobody knows further ahead. */
@@ -30,6 +33,11 @@ const RETRY_MS_MAX: Millis = 30 * SECOND;
 const RETRY_MS_UNKNOWN: Millis = SECOND / 2;
 /** Who asked so lately may ask again any moment: a light tenant asks every few seconds. */
 const CONTENDED_MS: Millis = 10 * SECOND;
+
+/** So long one looks at what a tenant takes before saying that it takes nothing. */
+const STANDSTILL_MS: Millis = SECOND;
+/** Of each running request. Whoever reads gets more also from a node that is busy: a step takes a tenth of a second. */
+const STANDSTILL_TOKENS_PER_SECOND = 1;
 
 /** Those who wait for one base: a line for each tenant, and whose turn it is. Says who and when, never waits itself. */
 export class BaseQueue {
@@ -103,7 +111,7 @@ export class BaseQueue {
   /** Puts in one that has arrived in the turns. */
   add(waiting: Waiting, now: Millis): void {
     const { tenantId } = waiting.ask;
-    const line = this.#lines.get(tenantId) ?? { waiting: new Set(), cost: 0 };
+    const line = this.#lines.get(tenantId) ?? { waiting: new Set(), cost: 0, taking: { since: now, tokens: 0 }, standsStill: false };
     this.#lines.set(tenantId, line);
     line.waiting.add(waiting);
     this.#count(line, costOf(waiting.ask), 1);
@@ -124,6 +132,28 @@ export class BaseQueue {
   serve(waiting: Waiting, now: Millis): void {
     this.#rate.drained(now, costOf(waiting.ask));
     this.remove(waiting, now);
+  }
+
+  /** A running request of the tenant was given so many tokens more. */
+  produced(tenantId: TenantId, tokens: Tokens): void {
+    this.turns.produced(tenantId, tokens);
+    const line = this.#lines.get(tenantId);
+    if (line) line.taking.tokens += tokens;
+  }
+
+  /**
+   * Whether the requests that a tenant has running hardly take what they are given, so that its counter stands still and it
+   * would remain the next one, for rows that it does not use. `waiting`: one of its own.
+   */
+  standsStill({ ask: { tenantId } }: Waiting, now: Millis): boolean {
+    const line = this.#lines.get(tenantId)!;
+    const { since, tokens } = line.taking;
+    if (now - since >= STANDSTILL_MS) {
+      const least = this.turns.runningOf(tenantId) * STANDSTILL_TOKENS_PER_SECOND * ((now - since) / SECOND);
+      line.standsStill = tokens < least;
+      Object.assign(line.taking, { since: now, tokens: 0 });
+    }
+    return line.standsStill;
   }
 
   /** Who is first of the tenant whose turn it is. */

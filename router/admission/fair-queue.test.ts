@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { asTenantId, Fault, SECOND, VirtualClock } from "#kernel";
 import { BASE_DIGEST, nodeView } from "../testing/cluster-of.ts";
 import { type Attempt, FairQueue, QUEUE_LIMITS, type QueueLimits, type Turn } from "./fair-queue.ts";
-import type { PlacementAsk } from "./placement.ts";
+import type { Ahead, PlacementAsk } from "./placement.ts";
 
 const never = new AbortController().signal;
 const NODE = nodeView("a");
@@ -18,10 +18,10 @@ function askOf(tenant: string, maxTokens = 10): PlacementAsk {
 function queueBefore(rows: number, limits: Partial<QueueLimits> = {}) {
   const clock = new VirtualClock();
   const waits: number[] = [];
-  const state = { rows, attempts: 0, instead: undefined as ((ask: PlacementAsk) => Attempt | undefined) | undefined };
-  const tryPlace = (ask: PlacementAsk): Attempt => {
+  const state = { rows, attempts: 0, instead: undefined as ((ask: PlacementAsk, ahead: Ahead) => Attempt | undefined) | undefined };
+  const tryPlace = (ask: PlacementAsk, ahead: Ahead): Attempt => {
     state.attempts++;
-    const instead = state.instead?.(ask);
+    const instead = state.instead?.(ask, ahead);
     if (instead) return instead;
     if (state.rows === 0) return { kind: "full" };
     state.rows--;
@@ -93,6 +93,30 @@ describe("without room", () => {
     expect(order).toEqual(["light-1", "hot-1", "light-2", "hot-2", "hot-3"]);
     expect(waits).toEqual([0, 10, 60, 110, 160, 210]);
     expect(queue.depth).toBe(0);
+  });
+
+  test("who has less than its share does not wait behind a tenant that does not read what it has", async () => {
+    const { clock, queue, state } = queueBefore(0);
+    const full: Attempt = { kind: "full" };
+    const placement = { node: NODE, deltaSources: [], answered: () => undefined, [Symbol.dispose]: () => undefined };
+    // A node takes rows back for those below their share, and nobody else gets one.
+    state.instead = (_, ahead) => (ahead === "below_share" || state.rows > 0 ? { kind: "placed", placement } : full);
+    state.rows = 4;
+    const stalled = [1, 2, 3, 4].map(() => queue.enter(askOf("deaf"), never) as Turn);
+    const other = queue.enter(askOf("other"), never) as Turn;
+    state.rows = 0;
+    void entered(queue, askOf("deaf"));
+    other.produced(50); // By now it was given more than who does not read.
+    end(other);
+    const next = entered(queue, askOf("other"));
+    await clock.advance(900);
+    expect(next.turn).toBeUndefined();
+    for (const turn of stalled) turn.produced(1); // As long as it reads, its turn is its turn.
+    await clock.advance(200);
+    expect(next.turn).toBeUndefined();
+    await clock.advance(1000);
+    expect(next.turn).toBeDefined();
+    expect(queue.depth).toBe(1);
   });
 
   test("who leaves is never started, and the next one is not held up", async () => {

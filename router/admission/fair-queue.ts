@@ -180,14 +180,17 @@ export class FairQueue {
     });
   }
 
-  /** Gives nodes to those in front, until nobody waits or no node has room. */
+  /**
+   * Gives nodes to those in front, until nobody waits or no node has room. Whoever is first and does not read what it has does
+   * not hold up those with less than their share, for whom a node takes rows back.
+   */
   #serve(base: BaseQueue): void {
+    const now = this.#deps.clock.monotonic();
     const passed = new Set<PlacementAsk["tenantId"]>();
     for (let waiting = base.next(passed); waiting && passed.size < PASSED_MAX; waiting = base.next(passed)) {
       const attempt = this.#tryPlace(base, waiting.ask);
-      if (attempt.kind === "full") return;
+      if (attempt.kind === "full" && !base.standsStill(waiting, now)) return;
       if (attempt.kind === "placed") {
-        const now = this.#deps.clock.monotonic();
         base.serve(waiting, now);
         this.#deps.onWaited(now - waiting.since);
         waiting.placed(attempt.placement);
@@ -256,7 +259,7 @@ function turnOf(
   let ended = false;
   return {
     placement,
-    produced: (tokens) => turns.produced(tenantId, tokens),
+    produced: (tokens) => base.produced(tenantId, tokens),
     measured(promptTokens) {
       if (!measured) turns.corrected(tenantId, (promptTokens - promptTokensEstimate) * rows);
       measured = true;

@@ -187,6 +187,21 @@ describe("a budget", () => {
     expect(await store.meters.live("acme")).toEqual({ count: 0, held: 0n });
   });
 
+  test("is not held for what came further the second time: its first attempt had ended, and was posted", async () => {
+    const under = await limitedCore(budget(2n));
+    const store = under.store as StateStore;
+    await ask(under, under.acme);
+    await under.limits.settled();
+    const last = under.claims.at(-1)!;
+    await post({ claims: [{ ...last, outcome: "failed", usage: { ...last.usage, completionTokens: 1 } }] }, store, systemClock);
+    const spent = { group: "spent", name: "ever" };
+    const hold = { amount: HOLD, budget: 2n * HOLD, spent };
+    await store.meters.take({ account: "acme", id: last.requestId, draws: [], hold, lifeMs: 60_000 });
+    await store.meters.settle("acme", last.requestId, {}, "stays");
+    await post({ claims: [last] }, store, systemClock);
+    expect(await store.meters.live("acme")).toEqual({ count: 0, held: 0n });
+  });
+
   test("holds nothing for what failed before its first token", async () => {
     const under = await limitedCore(budget(1n), { script: { death: () => ({ afterPieces: 0, reason: "context_too_long" }) } });
     for (let index = 0; index < 3; index++) await expect(ask(under, under.acme)).rejects.toMatchObject({ reason: "context_too_long" });

@@ -27,6 +27,7 @@ const EPOCHS_USUAL = 3;
 /** Fine-tuning jobs, as their tenants see them. A foreign job is one that does not exist. */
 export class Jobs {
   readonly #parts: JobParts;
+  readonly #closed = new AbortController();
 
   constructor(parts: JobParts) {
     this.#parts = parts;
@@ -106,8 +107,17 @@ export class Jobs {
     return this.#change(principal, id, resumed, "The job is queued again");
   }
 
-  /** Events behind a position; with `follow` also those to come, until the job is over. @throws Fault resource_unknown */
+  /** Nobody follows a job here any more: who does is told to go on elsewhere. Everything else goes on. */
+  close(): void {
+    this.#closed.abort(new Fault("shutting_down", "this router is shutting down: follow the job from here on at another one"));
+  }
+
+  /**
+   * Events behind a position; with `follow` also those to come, until the job is over.
+   * @throws Fault resource_unknown; shutting_down for those to come, once closed
+   */
   async *watch(principal: Principal, id: string, after: number, follow: boolean, signal: AbortSignal): AsyncGenerator<JobEvent> {
+    const following = AbortSignal.any([signal, this.#closed.signal]);
     for (let position = after; ; ) {
       const over = isOver(this.get(principal, id)); // Looked at first: what is told of its end is then there.
       const page = await this.#parts.events.read(id, position, EVENTS_AT_ONCE);
@@ -115,7 +125,7 @@ export class Jobs {
       position = page.at(-1)?.position ?? position;
       if (page.length > 0) continue;
       if (over || !follow) return;
-      await this.#parts.clock.after(POLL_MS, signal);
+      await this.#parts.clock.after(POLL_MS, following);
     }
   }
 

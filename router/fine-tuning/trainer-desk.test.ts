@@ -106,6 +106,18 @@ test("a creation that is repeated with its key is one job, of its tenant alone",
   await expect(ask({ suffix: "other" })).rejects.toMatchObject({ reason: "idempotency_key_reused" });
 });
 
+test("who follows a job does not hold up a router that stops, and is told to go on elsewhere", async () => {
+  const id = await create();
+  const events = acme.serverStream(FineTuningServiceService.watchEvents, { id, after: 0, follow: true })[Symbol.asyncIterator]();
+  expect((await events.next()).value?.event).toMatchObject({ position: 1 });
+  const ended = (async () => {
+    while (!(await events.next()).done);
+  })();
+  const refused = expect(ended).rejects.toMatchObject({ reason: "shutting_down", code: "unavailable" });
+  await under.router.drain(); // Streams have 20 s, and the test has less.
+  await refused;
+});
+
 test("a job goes from its file to a warm model, and is charged once", async () => {
   const id = await create();
   await validate();

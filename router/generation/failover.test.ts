@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { asNodeId, Fault, isFault, type NodeId, VirtualClock } from "#kernel";
 import { FinishReason, type GenerateResponse } from "#proto";
 import type { NodeClient } from "../nodes/index.ts";
@@ -66,6 +66,40 @@ describe("whenever nodes die", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test("the last piece waits for two claims, its node's and ours, which are written at the same time", async () => {
+    const disks = { node: Promise.withResolvers<void>(), router: Promise.withResolvers<void>() };
+    const begun: string[] = [];
+    const write = (whose: "node" | "router") => {
+      begun.push(whose);
+      return disks[whose].promise;
+    };
+    const node = scriptedNode({ ending: () => write("node") });
+    const { core, acme } = coreOver(new Map([[asNodeId("a"), node]]), { onClaim: () => write("router") });
+    let left = false;
+    const piece = core
+      .generate(acme, request({ maxTokens: 1 }), new AbortController().signal)
+      [Symbol.asyncIterator]()
+      .next()
+      .then(() => {
+        left = true;
+      });
+    await vi.waitFor(() => expect(new Set(begun)).toEqual(new Set(["node", "router"])));
+    disks.router.resolve();
+    await new Promise(setImmediate);
+    expect(left).toBe(false);
+    disks.node.resolve();
+    await piece;
+    expect(left).toBe(true);
+  });
+
+  test("a node that is lost between its last piece and its claim costs the reader nothing", async () => {
+    const node = scriptedNode({ ending: () => Promise.reject(new Fault("node_lost", "as scripted")) });
+    const { core, claims, acme } = coreOver(new Map([[asNodeId("a"), node]]));
+    const pieces = await all(core.generate(acme, request({ maxTokens: 2 }), new AbortController().signal));
+    expect(pieces).toHaveLength(2);
+    expect(claims.at(-1)).toMatchObject({ outcome: "completed", usage: { completionTokens: 2 } });
   });
 
   test("a reader that leaves is billed for the pieces it took, and the node's work ends", async () => {

@@ -53,7 +53,7 @@ export async function* streamGeneration(
       node = placement.node;
       signal.throwIfAborted(); // It may have ended while it waited: then nothing is begun.
       const fault = yield* serveAttempt(deps, generation, placement, watch, signal);
-      if (progress.done) return;
+      if (!fault) return;
       const next = progress.after(fault);
       if (next.kind === "fail") throw next.fault;
       failed.add(node);
@@ -67,14 +67,14 @@ export async function* streamGeneration(
   }
 }
 
-/** The pieces of one attempt; returns why it gives no more. */
+/** The pieces of one attempt; returns why it gives no more, undefined when nothing is left to give. */
 async function* serveAttempt(
   deps: GenerationDeps,
   generation: Generation,
   placement: Placement,
   watch: TokenWatch,
   signal: AbortSignal,
-): AsyncGenerator<GenerateResponse, Fault> {
+): AsyncGenerator<GenerateResponse, Fault | undefined> {
   const { progress, meter, turn } = generation;
   const { node } = placement;
   const begun = progress.begin();
@@ -82,7 +82,7 @@ async function* serveAttempt(
   const pieces = openAttempt(deps, generation, placement, begun, span, signal);
   const serving = { attempt: progress.attempt, nodeId: node.id };
   try {
-    for (;;) {
+    while (!progress.done) {
       const pulled = await pull(pieces, node, signal);
       if (pulled.kind === "over") {
         span.end(pulled.fault);
@@ -93,13 +93,14 @@ async function* serveAttempt(
       turn.measured(progress.usage.promptTokens - progress.usage.cachedTokens);
       turn.produced(pulled.piece.tokenIds.length);
       watch.saw(pulled.piece);
-      if (progress.done) await meter.settle("completed", progress.usage, serving);
+      if (progress.done) await Promise.all([meter.settle("completed", progress.usage, serving), lastWord(pieces)]);
       else {
         const lagging = meter.running(progress.usage, serving);
         if (lagging) await lagging; // Without, no turn of the event loop is lost.
       }
       yield messageOf(generation, pulled.piece);
     }
+    return undefined;
   } finally {
     span.end();
     await pieces.return().catch(() => undefined); // The attempt is over: whatever its node still has to say is of no interest.
@@ -117,6 +118,14 @@ async function pull(pieces: AsyncIterator<NodeServiceGenerateResponse>, node: No
     signal.throwIfAborted();
     return { kind: "over", fault: toFault(error) };
   }
+}
+
+/**
+ * Waits for a node to end its stream after the last piece: then its claim is durable as well as ours, and both were written at
+ * the same time. Ours alone would do for the bill, so a node that is lost now costs the client nothing.
+ */
+async function lastWord(pieces: AsyncIterator<NodeServiceGenerateResponse>): Promise<void> {
+  await pieces.next().catch(() => undefined);
 }
 
 function openAttempt(

@@ -42,7 +42,7 @@ export function postClaims(book: OpenBook, claims: readonly PricedClaim[], at: M
     book.append(claimText(claim, at));
     posted.entries += charge(book, claim.requestId, before, after, at);
     countUsage(book, before, after);
-    if (after.settled && !before?.settled) book.release(claim.requestId);
+    if (settles(claim)) book.release(claim.requestId); // Also of one that had ended before: it ran again, and was held for again.
   }
   for (const requestId of changed) book.setValue(requestKey(requestId), encodeState(states.get(requestId)!));
   return posted;

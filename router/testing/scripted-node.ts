@@ -13,6 +13,8 @@ export interface NodeScript {
   readonly death?: (request: NodeServiceGenerateRequest) => Death | undefined;
   /** Waited for before each piece. */
   readonly pace?: (signal: AbortSignal) => Promise<void>;
+  /** Waited for after the last piece, before the stream ends: a node's own claim. */
+  readonly ending?: () => Promise<void>;
   /** What `inspect` does before it answers. */
   readonly inspection?: (signal: AbortSignal) => Promise<void>;
 }
@@ -91,6 +93,7 @@ async function* generate(
     const usage: Usage = { promptTokens: PROMPT_TOKENS, cachedTokens: 2, completionTokens };
     yield { ...next, usage, residency: request.delta ? "ram" : "", fingerprint: "scripted", logprobs: [], prompt: [] };
   }
+  await script.ending?.();
 }
 
 type Piece = Pick<NodeServiceGenerateResponse, "choice" | "text" | "tokenIds" | "finishReason">;

@@ -1,4 +1,4 @@
-import { seededRandom } from "#kernel";
+import { type Random, seededRandom } from "#kernel";
 import { askOverGrpc } from "./grpc-client.ts";
 import type { LiveCluster } from "./live-cluster.ts";
 import { addLoadCustomer, type LoadCustomer, unlikeAsks } from "./load-customer.ts";
@@ -32,17 +32,19 @@ export async function checkHotTenant(cluster: LiveCluster, options: HotTenantOpt
   const peak = await measurePeak(hot, nextAsk, Math.min(seconds, 10));
   const lightRate = peak * LIGHT_SHARE;
 
-  const open = (customer: LoadCustomer, ratePerSecond: number, label: string, until: AbortSignal) =>
-    runOpenLoop<TimedAttempt>({ ratePerSecond, random: random.fork(label), until }, async (_, lateMs) => ({
+  const open = (customer: LoadCustomer, ratePerSecond: number, arrivals: Random, until: AbortSignal) =>
+    runOpenLoop<TimedAttempt>({ ratePerSecond, random: arrivals, until }, async (_, lateMs) => ({
       ...(await askOverGrpc(customer.channels[0]!, nextAsk())),
       lateMs,
     }));
-  const lightLoad = async (phase: string, until: AbortSignal) =>
-    (await Promise.all(light.map((customer) => open(customer, lightRate, `${phase} ${customer.tenant}`, until)))).flat();
+  // They come at the same times in both phases: how often two of them meet is not what is compared.
+  const arrivals = light.map(() => random.bits());
+  const lightLoad = async (until: AbortSignal) =>
+    (await Promise.all(light.map((customer, index) => open(customer, lightRate, seededRandom(arrivals[index]!), until)))).flat();
 
-  const solo = await lightLoad("solo", AbortSignal.timeout(seconds * 1000));
+  const solo = await lightLoad(AbortSignal.timeout(seconds * 1000));
   const until = AbortSignal.timeout(seconds * 1000);
-  const [beside, hotCalls] = await Promise.all([lightLoad("beside", until), open(hot, lightRate * HOT_OVER_LIGHT, "hot", until)]);
+  const [beside, hotCalls] = await Promise.all([lightLoad(until), open(hot, lightRate * HOT_OVER_LIGHT, random, until)]);
 
   const soloMs = p99(firstPieceMs(solo));
   const besideMs = p99(firstPieceMs(beside));
