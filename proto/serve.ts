@@ -67,6 +67,9 @@ export interface ServeOptions {
 /** grpc-js's timer may fire a little before the deadline it was set for. */
 const DEADLINE_SLACK_MS: Millis = 5;
 
+/** One turn of the event loop: so long after its end a stream is seen to have been reset. */
+const RESET_MS: Millis = 1;
+
 /** Makes a grpc-js implementation of `definition` out of plain handlers. */
 export function implement<D extends Definition>(definition: D, handlers: Handlers<D>, options: ServeOptions): UntypedServiceImplementation {
   const implementation: UntypedServiceImplementation = {};
@@ -85,7 +88,7 @@ function single(handler: (...args: unknown[]) => unknown, method: AnyMethod, opt
   return async (call: SingleCall, reply: sendUnaryData<unknown>) => {
     const { context, over } = callContext(call, method.path, options.clock);
     try {
-      reply(null, await handler(input(call, method, context.signal), context));
+      reply(null, await handler(input(call, method, context.signal, options.clock), context));
     } catch (error) {
       reply(faultToStatus(report(error, context, options)));
     } finally {
@@ -99,7 +102,7 @@ function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, 
     const { context, over } = callContext(call, method.path, options.clock);
     try {
       // Awaited, although a handler gives an iterable at once: one that is an async function by mistake must not end the process.
-      const messages = (await handler(input(call, method, context.signal), context)) as AsyncIterable<unknown>;
+      const messages = (await handler(input(call, method, context.signal, options.clock), context)) as AsyncIterable<unknown>;
       for await (const message of messages) {
         context.signal.throwIfAborted();
         if (!call.write(message)) await roomToWrite(call, options.clock, context.signal, options.stallMsMax);
@@ -116,10 +119,11 @@ function streaming(handler: (...args: unknown[]) => unknown, method: AnyMethod, 
 /**
  * The request, or the requests; a message that could not be read is a fault of the client.
  *
- * The end of the requests does not prove that they are whole: Node ends a stream that is cancelled before it resets it,
- * so the wire shows a clean end first. A handler to which a part would be harmful checks the content (size, checksum).
+ * Node ends a stream that is cancelled before it resets it, so a clean end is shown first: it counts when no reset has
+ * followed. A client's own reset may still be on its way: a handler to which a part would be harmful checks the
+ * content (size, checksum).
  */
-function input(call: AnyCall, method: AnyMethod, signal: AbortSignal): unknown {
+function input(call: AnyCall, method: AnyMethod, signal: AbortSignal, clock: Clock): unknown {
   if (!method.requestStream) return wellFormed((call as ServerUnaryCall<unknown, unknown>).request);
   return (async function* () {
     try {
@@ -128,7 +132,7 @@ function input(call: AnyCall, method: AnyMethod, signal: AbortSignal): unknown {
       signal.throwIfAborted(); // A client that left shows as a stream closed too early; the signal knows why.
       throw error;
     }
-    signal.throwIfAborted();
+    await clock.after(RESET_MS, signal);
   })();
 }
 
