@@ -143,5 +143,5 @@ export async function startRouter(deps: RouterDeps, options: RouterOptions): Pro
 /** Resolves when streams that were cut have written what they came to, and given back what they had taken. */
 async function lastWords({ slots, limits, idempotency }: RouterParts): Promise<void> {
   await slots.idle();
-  await Promise.all([limits.settled(), idempotency.settled()]);
+  await Promise.all([limits.close(), idempotency.settled()]);
 }

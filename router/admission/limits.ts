@@ -42,7 +42,7 @@ interface Owed {
 
 /**
  * Tenants' limits: one round trip to the store per request, none for a tenant without any. When the store does not
- * answer, what can be decided here is; the store is told of it once it is back.
+ * answer, what can be decided here is; the store is told of it once it is back, whether or not anybody asks for more.
  */
 export class Limits {
   readonly #deps: LimitsDeps;
@@ -54,6 +54,8 @@ export class Limits {
   readonly #settling = new Set<Promise<void>>();
   /** By the monotonic clock: until then the store is left alone; undefined when it answers. */
   #awayUntil: Millis | undefined;
+  #repaying = false;
+  readonly #closed = new AbortController();
 
   constructor(deps: LimitsDeps, requestMsMax: Millis) {
     this.#deps = deps;
@@ -73,6 +75,12 @@ export class Limits {
   /** Resolves when nothing is being told to the store. */
   async settled(): Promise<void> {
     while (this.#settling.size > 0) await Promise.all(this.#settling);
+  }
+
+  /** The store is told of what has ended, and of nothing any more while it does not answer: that ends by itself after its life. */
+  async close(): Promise<void> {
+    this.#closed.abort("closed");
+    await this.settled();
   }
 
   async #take(request: LimitedRequest, ask: TakeAsk, onShort?: (meters: Admitted["meters"]) => void): Promise<Taken> {
@@ -147,6 +155,7 @@ export class Limits {
   async #tell(owed: Owed): Promise<void> {
     try {
       await this.#deps.meters.settle(owed.account, owed.id, owed.used, owed.hold);
+      this.#answered();
     } catch (error) {
       if (!isFault(error, "store_unreachable")) {
         this.#deps.log.error({ err: error, requestId: owed.id }, "a request's limits could not be settled; they end by themselves");
@@ -159,6 +168,22 @@ export class Limits {
 
   #owe(owed: Owed): void {
     if (this.#owed.size < OWED_MAX) this.#owed.set(owed.id, owed);
+    void this.#repay();
+  }
+
+  /** Finds out by itself that the store is back: a tenant that has stopped asking must not be left with requests that run. */
+  async #repay(): Promise<void> {
+    if (this.#repaying) return;
+    this.#repaying = true;
+    const { clock } = this.#deps;
+    while (this.#owed.size > 0 && !this.#closed.signal.aborted) {
+      await clock.after(STORE_PAUSE_MS, this.#closed.signal).catch(() => undefined); // Closed: the loop sees it.
+      const [first] = this.#owed.values();
+      if (!first || this.#closed.signal.aborted || !this.#mayAsk()) continue;
+      this.#owed.delete(first.id);
+      await this.#track(this.#tell(first));
+    }
+    this.#repaying = false;
   }
 
   #mayAsk(): boolean {

@@ -35,7 +35,7 @@ const REFUSALS: readonly Refusal[] = ["key", "model", "foreign_model", "context"
 /** Greedy for every other prompt, seeded for the rest: both give one text per model and prompt. */
 export function stormAsk(model: string, prompts: readonly string[], index: number): Ask {
   const temperature = index % 2 === 0 ? 0 : 0.9;
-  return { model, prompt: prompts[index]!, maxTokens: STORM_TOKENS, temperature, seed: 2000 + index, ignoreEos: true };
+  return { model, prompt: prompts[index]!, maxTokens: STORM_TOKENS, temperature, seed: 4000 + index, ignoreEos: true };
 }
 
 export function drawShot(plan: StormPlan, index: number, run: string, random: Random): Shot {
