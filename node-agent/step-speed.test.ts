@@ -2,18 +2,21 @@ import { expect, test } from "vitest";
 import { seededRandom, VirtualClock } from "#kernel";
 import { StepSpeed } from "./step-speed.ts";
 
+/** What an engine has counted at its start. */
+const NOTHING_DONE = {
+  steps: 0,
+  insideRunMs: 0,
+  outsideRunMs: 0,
+  promptTokens: 0,
+  completionTokens: 0,
+  speculation: { draftedTokens: 0, acceptedTokens: 0 },
+};
+
 /** An engine whose step takes 10 + 0.5 a row + 0.2 a prompt's token, looked at once a second. */
 async function measured(looks: number, rowsAt: (look: number) => number, promptTokensAt: (look: number) => number, acceptedPerRow = 0) {
   const clock = new VirtualClock();
   const speed = new StepSpeed(clock);
-  const counters = {
-    steps: 0,
-    insideRunMs: 0,
-    outsideRunMs: 0,
-    promptTokens: 0,
-    completionTokens: 0,
-    speculation: { draftedTokens: 0, acceptedTokens: 0 },
-  };
+  const counters = { ...NOTHING_DONE };
   speed.look({ ...counters });
   for (let look = 0; look < looks; look++) {
     await clock.advance(1000);
@@ -68,14 +71,7 @@ test("says nothing before anything ran, and nothing below zero or infinite when 
 test("a node that had a bad moment and was not asked since is not slow for ever", async () => {
   const clock = new VirtualClock();
   const speed = new StepSpeed(clock);
-  const counters = {
-    steps: 0,
-    insideRunMs: 0,
-    outsideRunMs: 0,
-    promptTokens: 0,
-    completionTokens: 0,
-    speculation: { draftedTokens: 0, acceptedTokens: 0 },
-  };
+  const counters = { ...NOTHING_DONE };
   const run = async (stepMs: number) => {
     await clock.advance(1000);
     counters.steps += 20;
