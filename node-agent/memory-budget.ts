@@ -2,6 +2,7 @@ import { type Bytes, Fault, MIB, type Tokens } from "#kernel";
 import { type BaseInfo, BLOCK_TOKENS, type Checkpoint, type LinearSite, PAGE_RANKS } from "#model";
 import type { Compute } from "./engine/compute.ts";
 import type { RunnerLimits, RunnerMemory } from "./engine/runner/contract.ts";
+import { areFilters } from "./engine/runner/cpu/linear-format.ts";
 import { weightCopies } from "./engine/runner/cpu/weight-copies.ts";
 
 /** Where engines compute, and how much they may hold there. */
@@ -44,16 +45,21 @@ function weightCopiesOf({ checkpoint, compute }: EngineShape): number {
   return compute.provider === "cpu" ? weightCopies(checkpoint.info, compute.weights) : 1;
 }
 
-/** All parameters and the table of angles. Quantised are the linears and the head, beside which a tied embedding stays as it is. */
+/** All parameters and the table of angles. Where linears and head are filters or quantised, a tied embedding stays beside the head as it is. */
 function onceBytes({ checkpoint: { info, config }, compute }: EngineShape): Bytes {
   const angles = config.rope ? config.contextTokensMax * config.headSize : 0;
   const plain = (info.parameterCount + angles) * valueBytes(compute);
   const { provider, weights } = compute;
-  if (weights === "float32" || weights === "float16") return plain;
   const head = { inputSize: info.hiddenSize, outputSize: info.vocabularySize };
+  if (holdsFilters(info, compute) && config.tiedEmbeddings) return plain + floatBytes([head]);
+  if (weights === "float32" || weights === "float16") return plain;
   const replaced = config.tiedEmbeddings ? info.linears : [...info.linears, head];
   const inputs = BLOCK_INPUTS[provider === "cpu" ? "processor" : "device"][weights];
   return Math.ceil(plain - floatBytes(replaced) + quantisedBytes([...info.linears, head], inputs, QUANTISED_BYTES[weights]));
+}
+
+function holdsFilters(info: BaseInfo, { provider, weights }: Compute): boolean {
+  return provider === "cpu" && weights === "float32" && areFilters(info);
 }
 
 function floatBytes(linears: readonly LinearSize[]): Bytes {
@@ -120,9 +126,10 @@ function workspaceBytes(
   const scores = ALIVE.scores * info.headCount * prefillTokensMax * longest;
   const staging = Math.ceil(longest / BLOCK_TOKENS) * blockValues(info);
   const activations = FLOAT_BYTES * (values + scores + staging);
-  // While it loads, the runtime holds the weights as read, and for every session as copied and as packed; the cache is not touched yet. What
-  // packing leaves free in its arena then serves activations.
-  return RUNTIME_BYTES + Math.max(activations, weights, once + weights - cache);
+  // While it loads, the runtime holds the weights as read, and for every session as copied and as packed, of which filters make one more; the
+  // cache is not touched yet. What packing leaves free in its arena then serves activations.
+  const copies = holdsFilters(info, compute) ? 2 * weights : weights;
+  return RUNTIME_BYTES + Math.max(activations, weights, once + copies - cache);
 }
 
 /** Which option makes a term smaller. */

@@ -16,7 +16,7 @@ export const DECODER_VALUES = {
   tokens: "tokens",
   /** int64 [rows, tokens]: the place of each token in its text. */
   positions: "positions",
-  /** int64 [w]: for which of the N tokens logits are wanted. */
+  /** int64 [w], w ≥ 1: for which of the N tokens logits are wanted. */
   wanted: "wanted",
   /** float32 [w, vocabularySize]. */
   logits: "logits",

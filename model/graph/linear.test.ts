@@ -80,7 +80,7 @@ function rounded(row: readonly number[], steps: number): number[] {
 function weightsBack(format: LinearFormat): number[][] {
   const at = (output: number, input: number): number => {
     if (format.kind === "channels") return channels.steps[input * OUTPUT_SIZE + output]! * channels.scales[output]!;
-    if (format.kind === "float32") return matrix.values[output * INPUTS + input]!;
+    if (format.kind !== "blocks") return matrix.values[output * INPUTS + input]!;
     const place = output * Math.ceil(INPUTS / format.blockSize) * format.blockSize + input;
     const step = format.bits === 8 ? blocks!.packed[place]! : (blocks!.packed[place >> 1]! >> (4 * (place % 2))) & 0xf;
     return (step - 2 ** (format.bits - 1)) * blocks!.scales[Math.floor(place / format.blockSize)]!;
@@ -92,8 +92,8 @@ function weightsBack(format: LinearFormat): number[][] {
 
 /** What the activations become: one scale per token, or one per block of it. */
 function activationsBack(format: LinearFormat, row: Float32Array): number[] {
-  if (format.kind === "float32") return [...row];
-  const size = format.kind === "channels" ? INPUTS : format.blockSize;
+  if (format.kind === "float32" || format.kind === "points") return [...row];
+  const size = format.kind === "blocks" ? format.blockSize : INPUTS;
   return Array.from({ length: Math.ceil(INPUTS / size) }, (_, block) =>
     rounded([...row.subarray(block * size, (block + 1) * size)], 127),
   ).flat();
@@ -101,6 +101,7 @@ function activationsBack(format: LinearFormat, row: Float32Array): number[] {
 
 const FORMATS: readonly LinearFormat[] = [
   { kind: "float32" },
+  { kind: "points" },
   { kind: "channels" },
   { kind: "blocks", bits: 8, blockSize: 32 },
   { kind: "blocks", bits: 8, blockSize: 128 },
@@ -134,7 +135,7 @@ describe.each(FORMATS.map((format) => [JSON.stringify(format), format] as const)
     for (const [index, row] of rows.entries()) {
       const [alone] = await run(session, [row]);
       for (const [output, value] of alone!.entries()) {
-        if (format.kind === "channels") expect(together[index]![output]).toBe(value);
+        if (format.kind === "channels" || format.kind === "points") expect(together[index]![output]).toBe(value);
         else expect(together[index]![output]).toBeCloseTo(value, 4);
       }
     }

@@ -2,6 +2,7 @@ import { assert } from "#kernel";
 import type { Checkpoint, TensorLocation } from "../checkpoint/contract.ts";
 import { readTensorFloat32 } from "../safetensors/index.ts";
 import type { GraphBuilder, Value } from "./graph-builder.ts";
+import type { MatrixShape } from "./matrix.ts";
 import type { ElementType } from "./onnx-model.ts";
 
 /** Reads what one noted entry needs: the bytes of one constant, or of several that are made from the same tensors. */
@@ -38,6 +39,14 @@ export class WeightPlan {
     const tensors = names.map((name) => this.#locate(name));
     const firstSize = tensors.reduce((sum, { shape }) => sum + shape[0]!, 0);
     return this.#add(names.join("+"), [firstSize, ...tensors[0]!.shape.slice(1)], () => readStacked(tensors));
+  }
+
+  /** Stacked linear weights as the filters of a convolution over single points: [outputSize, inputSize, 1, 1]. */
+  filters(names: readonly string[], matrix: MatrixShape): Value {
+    const { inputSize, outputSize, order } = matrix;
+    const part = { suffix: "filters", type: "float32", shape: [outputSize, inputSize, 1, 1] } as const;
+    const convert = (values: Float32Array<ArrayBuffer>) => [order === "out_in" ? values : transposed(values, inputSize)];
+    return this.converted(names, [part], convert)[0]!;
   }
 
   /** Several constants made from the values of tensors, stacked as by {@link stored}; of these, only one such stack is in memory at a time. */
@@ -95,6 +104,21 @@ export async function readStacked(tensors: readonly TensorLocation[]): Promise<F
   }
   return stacked;
 }
+
+/** [rows, n] to [n, rows], by columns of a few lines of the cache. */
+function transposed(values: Float32Array, rows: number): Float32Array<ArrayBuffer> {
+  const columns = values.length / rows;
+  const result = new Float32Array(values.length);
+  for (let first = 0; first < columns; first += TILE) {
+    const end = Math.min(first + TILE, columns);
+    for (let row = 0; row < rows; row++) {
+      for (let column = first; column < end; column++) result[column * rows + row] = values[row * columns + column]!;
+    }
+  }
+  return result;
+}
+
+const TILE = 16;
 
 function bytesOf(values: Values): Uint8Array<ArrayBuffer> {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -1,16 +1,26 @@
+import { arch } from "node:os";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { Fault } from "#kernel";
-import { GraphBuilder, type LinearFormat } from "#model";
+import { type Bytes, Fault, GIB } from "#kernel";
+import { type BaseInfo, GraphBuilder, type LinearFormat } from "#model";
 import type { WeightFormat } from "../../compute.ts";
 
 /** How quickly which is, and how close to float32: docs/decisions/quantised-weights.md. */
 const BLOCKS = { int4: { kind: "blocks", bits: 4, blockSize: 32 }, int8: { kind: "blocks", bits: 8, blockSize: 128 } } as const;
 
+/** Opening a session makes two more copies of the weights on the way to filters in the kernel's order; larger bases have better use for the room. */
+const POINTS_MAX: Bytes = GIB;
+const FLOAT_BYTES: Bytes = 4;
+
+/** Whether float32 weights are the filters of convolutions, for which the runtime has kernels of its own on x86 only. */
+export function areFilters({ parameterCount }: Pick<BaseInfo, "parameterCount">): boolean {
+  return arch() === "x64" && parameterCount * FLOAT_BYTES <= POINTS_MAX;
+}
+
 /** The fastest way in which this processor computes with such weights. @throws Fault parameter_unsupported */
-export async function chooseLinearFormat(weights: WeightFormat): Promise<LinearFormat> {
+export async function chooseLinearFormat(base: Pick<BaseInfo, "parameterCount">, weights: WeightFormat): Promise<LinearFormat> {
   switch (weights) {
     case "float32":
-      return { kind: "float32" };
+      return { kind: areFilters(base) ? "points" : "float32" };
     case "int8":
       return (await hasExactProducts()) ? { kind: "channels" } : BLOCKS.int8;
     case "int4":

@@ -21,7 +21,7 @@ export interface BatchRow {
   readonly logits: StepRow["logits"];
 }
 
-/** Token ids, positions, and the tokens for which logits are wanted. */
+/** Token ids, positions, and the tokens for which logits are wanted: one at least, since the runtime's convolutions refuse to compute nothing. */
 export function tokenFeeds(rows: readonly BatchRow[], span: number): Feeds {
   const tokens = new BigInt64Array(rows.length * span);
   const positions = new BigInt64Array(rows.length * span);
@@ -34,6 +34,7 @@ export function tokenFeeds(rows: readonly BatchRow[], span: number): Feeds {
       if (row.logits === "all" || (row.logits !== "none" && offset === row.tokens.length - 1)) wanted.push(BigInt(at));
     }
   }
+  if (wanted.length === 0) wanted.push(0n);
   return {
     [DECODER_VALUES.tokens]: integers(tokens, [tokens.length]),
     [DECODER_VALUES.positions]: integers(positions, [rows.length, span]),

@@ -28,7 +28,7 @@ export async function openStepSessions(
   options: SessionOptions,
   copies = weightCopies(checkpoint.info, formatOf(options)),
 ): Promise<StepSessions> {
-  const linears = await chooseLinearFormat(formatOf(options));
+  const linears = await chooseLinearFormat(checkpoint.info, formatOf(options));
   const first = buildDecoderGraph(checkpoint, linears, copies === 2 ? "with" : "either");
   const weights = await first.readWeights();
   const open = (model: Uint8Array) =>
