@@ -42,7 +42,7 @@ export function parseRedisUrl(url: string, field = "state"): RedisAddress {
   return {
     cluster: cluster !== undefined,
     tls: scheme === "rediss",
-    hosts: list.map((host) => parseAddress(/:\d+$/.test(host) ? host : `${host}:${PORT}`)),
+    hosts: list.map((host) => parseAddress(/:\d+$/.test(host) ? host : `${host}:${PORT}`, field)),
     ...(username ? { username: decoded(username) } : {}),
     ...(password ? { password: decoded(password) } : {}),
     database: Number(database || 0),

@@ -137,6 +137,21 @@ describeWithRedis("a registry in Redis", (server) => {
     expect(one.ageMs()).toBeLessThan(5_000);
   });
 
+  it("tells the log of every outage, once, also of one who only looks", async () => {
+    const { open, complaints } = place();
+    const looking = await open();
+    const outages = () => complaints.filter((what) => what.includes("cannot be asked")).length;
+    for (const count of [1, 2]) {
+      const at = systemClock.monotonic();
+      await expect.poll(() => systemClock.monotonic() - looking.ageMs()!, { timeout: 5_000 }).toBeGreaterThan(at);
+      await server().kill();
+      await expect.poll(outages, { timeout: 5_000 }).toBe(count);
+      await systemClock.after(100); // Five beats, each of which fails.
+      expect(outages()).toBe(count);
+      await server().start();
+    }
+  });
+
   it("that holds something else leaves everybody with what was known, and says so once", async () => {
     const { open, key, complaints } = place();
     const news = watch(await open(A));

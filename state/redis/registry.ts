@@ -93,7 +93,7 @@ class RedisRegistry implements Registry {
   #draining = false;
   /** Given by the registry with the first announcement. */
   #epoch = "";
-  /** What the log was told last. */
+  /** What is wrong, as the log was told. */
   #complaint: string | undefined;
   #heardAt: Millis | undefined;
   #closing: Promise<void> | undefined;
@@ -159,7 +159,7 @@ class RedisRegistry implements Registry {
       const reply = await this.#connection.run("registry-meet", [this.#keys.registry], this.#question(what));
       this.#heardAt = this.#deps.clock.monotonic();
       const [epoch, sinceMs, ...members] = reply as readonly string[];
-      if (what === "stay") this.#placed(epoch!);
+      this.#complain(what === "stay" ? this.#placed(epoch!) : undefined);
       this.#roster.learn(members, Number(sinceMs));
     } catch (error) {
       this.#failed(error);
@@ -173,13 +173,12 @@ class RedisRegistry implements Registry {
     return [...ask, `${kind} ${name}`, this.#generation, this.#epoch, this.#termMs, this.#draining ? 1 : 0, address, MEMBERS_MAX];
   }
 
-  #placed(epoch: string): void {
-    if (epoch === "") this.#complain("another process has taken this one's name in the registry: this one is not found any more");
-    else if (epoch === "full") this.#complain(`the registry has ${MEMBERS_MAX} members: this process is not among them`);
-    else {
-      this.#epoch = epoch;
-      this.#complaint = undefined;
-    }
+  /** Gives what is wrong with this process's place, if anything is. */
+  #placed(epoch: string): string | undefined {
+    if (epoch === "") return "another process has taken this one's name in the registry: this one is not found any more";
+    if (epoch === "full") return `the registry has ${MEMBERS_MAX} members: this process is not among them`;
+    this.#epoch = epoch;
+    return undefined;
   }
 
   #failed(error: unknown): void {
@@ -187,9 +186,11 @@ class RedisRegistry implements Registry {
     this.#complain("the registry cannot be asked; what it said last holds", error);
   }
 
-  #complain(what: string, error?: unknown): void {
+  /** Tells the log, once for as long as it is so; undefined: nothing is wrong any more. */
+  #complain(what: string | undefined, error?: unknown): void {
     if (this.#complaint === what) return;
     this.#complaint = what;
+    if (what === undefined) return;
     this.#deps.log.warn({ registry: this.#connection.server, member: this.#member, ...(error !== undefined && { err: error }) }, what);
   }
 }
