@@ -1,11 +1,14 @@
 import type { Command } from "commander";
 import { AdminServiceService, type DeltaResidency, type GetClusterResponse, ResidencyState, Tier } from "#proto";
 import { withConnection } from "../connection.ts";
+import { engineName } from "../engine-name.ts";
 import { type Column, formatBytes, printRows } from "../output.ts";
 
 /** One delta on one node. */
 export interface HeldDelta extends DeltaResidency {
   readonly node: string;
+  /** Of its base there: what computes, in which precision, on which device. */
+  readonly engine: string;
   readonly model: string;
   /** Nodes that have it in a slot or in memory. */
   readonly copies: number;
@@ -31,6 +34,7 @@ export const HELD_COLUMNS: readonly Column<HeldDelta>[] = [
   { title: "rank", value: (delta) => delta.rank, align: "right" },
   { title: "size", value: (delta) => formatBytes(delta.sizeBytes), align: "right" },
   { title: "pinned", value: (delta) => (delta.pinned ? "yes" : "") },
+  { title: "engine", value: (delta) => delta.engine },
 ];
 
 export function addPsCommand(program: Command): void {
@@ -61,6 +65,7 @@ export function heldDeltas({ nodes, copies }: GetClusterResponse): readonly Held
     (node.view?.deltas ?? []).map((delta) => ({
       ...delta,
       node: node.view!.id,
+      engine: engineName(node.view!.bases.find(({ digest }) => digest === delta.baseDigest)),
       model: node.deltaNames[delta.digest] ?? delta.digest.slice(0, 12),
       copies: fast.get(delta.digest) ?? 0,
       wanted: wanted.get(delta.digest) ?? [],

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { AdminServiceService, type BaseLoad, type ClusterNode, NodeState } from "#proto";
 import { withConnection } from "../connection.ts";
+import { engineName } from "../engine-name.ts";
 import { type Column, formatBytes, printData, printMessage, printRows } from "../output.ts";
 
 interface HostedBase {
@@ -23,7 +24,7 @@ const COLUMNS: readonly Column<HostedBase>[] = [
   { title: "queue", value: ({ base }) => (base ? `${base.queueDepth}/${base.queueDepthMax}` : "-"), align: "right" },
   { title: "slots", value: ({ base }) => (base ? `${base.slotsUsed}/${base.slotsMax}` : "-"), align: "right" },
   { title: "kv tokens", value: ({ base }) => (base ? `${base.kvTokensUsed}/${base.kvTokensMax}` : "-"), align: "right" },
-  { title: "engine", value: ({ base }) => engineOf(base) },
+  { title: "engine", value: ({ base }) => engineName(base) },
   { title: "memory", value: ({ base }) => memoryOf(base), align: "right" },
   { title: "tokens/s", value: ({ base }) => base?.tokensPerSecond.toFixed(0) ?? "-", align: "right" },
   { title: "heard", value: ({ node }) => `${(node.reportAgeMs / 1000).toFixed(1)} s ago`, align: "right" },
@@ -53,13 +54,6 @@ export function addStatusCommand(program: Command): void {
         );
       }),
     );
-}
-
-/** `webgpu float16, NVIDIA H100`; the processor has no name that says more. */
-function engineOf(base: BaseLoad | undefined): string {
-  if (!base?.engine) return "-";
-  const { provider, weights, device } = base.engine;
-  return `${provider} ${weights}${device === provider ? "" : `, ${device}`}`;
 }
 
 /** Of this engine, and what all of its node may hold there. */

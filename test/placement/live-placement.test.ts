@@ -123,7 +123,7 @@ it("a delta that is hotter than one node gets a copy on the other, and the comma
   );
   await until("both have it", 10_000, async () => places(await view(), hot).length === 2);
   const [ps, status] = await Promise.all([cluster.command("ps"), cluster.command("status")]);
-  expect(ps.stdout).toMatch(/acme:canary\S*.*node-[12] node-[12]/);
+  expect(ps.stdout).toMatch(/acme:canary\S*.*node-[12] node-[12].* cpu float32$/m);
   expect(status.stdout).toMatch(/node-1 .*cpu float32 +\d+\.\d MiB/);
   expect(status.stderr).toMatch(/leads \(epoch \d+\)[\s\S]*nodes wanted/);
 });
