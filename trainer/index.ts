@@ -1,14 +1,12 @@
 export * from "./data/index.ts";
-export { differentiate } from "./gradient/differentiate.ts";
 export * from "./jobs/index.ts";
 export * from "./process/index.ts";
 export * from "./tracking/index.ts";
 export { ADAMW_DEFAULTS } from "./training/adamw.ts";
-export type { ClassificationScore } from "./training/classification.ts";
 export type { Example } from "./training/example.ts";
-export { type GradientSession, openGradientSession } from "./training/gradient-session.ts";
+export { openGradientSession } from "./training/gradient-session.ts";
 export { initialValues } from "./training/initial-values.ts";
-export { checkPlan, type Learnable, scheduleOf, TRAINING_DEFAULTS, type TrainingPlan } from "./training/plan.ts";
-export type { Progress, ValidationReport } from "./training/train.ts";
+export { checkPlan, type Learnable, TRAINING_DEFAULTS, type TrainingPlan } from "./training/plan.ts";
+export type { Progress } from "./training/train.ts";
 export { trainStep } from "./training/train-step.ts";
-export { initialState, type TrainingState } from "./training/training-state.ts";
+export { initialState } from "./training/training-state.ts";

@@ -1,9 +1,3 @@
-export {
-  type ChosenHyperparameters,
-  chooseHyperparameters,
-  type TrainingFacts,
-  type WishedHyperparameters,
-} from "./hyperparameter-choice.ts";
-export type { TrackingEnvironment } from "./job-tracking.ts";
+export { chooseHyperparameters } from "./hyperparameter-choice.ts";
 export { trackedRun } from "./tracked-job.ts";
-export { type RunningTrainer, startTrainer, type TrainerDeps, type TrainerOptions } from "./trainer.ts";
+export { startTrainer } from "./trainer.ts";

@@ -4,7 +4,6 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Bytes, MIB, type Millis, SECOND } from "#kernel";
 import {
-  type GrpcChannel,
   type Job,
   JobCommand,
   type JobWork,
@@ -15,6 +14,7 @@ import {
   type StepMetrics,
   TrainingServiceService,
 } from "#proto";
+import type { Routers } from "./routers.ts";
 
 /** A job that this trainer has. */
 export interface HeldJob {
@@ -31,33 +31,36 @@ const REPORT_MS_MAX: Millis = 10 * SECOND;
 const PUBLISH_MS_MAX: Millis = 120 * SECOND;
 const PIECE_BYTES: Bytes = MIB;
 
-/** The router's desk for trainers, over the wire. Every call throws the router's fault; lease_lost means: forget the job. */
+/** The routers' desk for trainers, over the wire. Every call throws the router's fault; lease_lost means: forget the job. */
 export class JobDesk {
-  readonly #router: GrpcChannel;
+  readonly #routers: Routers;
   readonly trainerId: string;
 
-  constructor(router: GrpcChannel, trainerId: string) {
-    this.#router = router;
+  constructor(routers: Routers, trainerId: string) {
+    this.#routers = routers;
     this.trainerId = trainerId;
   }
 
   /** Undefined when there is no such work. */
   async lease(work: JobWork, bases: readonly string[], signal: AbortSignal): Promise<HeldJob | undefined> {
     const request = { trainerId: this.trainerId, work, bases: [...bases] };
-    const given = await this.#router.unary(TrainingServiceService.leaseJob, request, { signal, timeoutMs: LEASE_MS_MAX });
+    const call = { signal, timeoutMs: LEASE_MS_MAX };
+    const given = await this.#routers.ask((router) => router.unary(TrainingServiceService.leaseJob, request, call));
     const { job, epoch, leaseMs } = given;
     return job && { job, epoch, leaseMs, given };
   }
 
   async report(report: Omit<ReportJobRequest, "trainerId">): Promise<JobCommand> {
     const request = { ...report, trainerId: this.trainerId };
-    const { command } = await this.#router.unary(TrainingServiceService.reportJob, request, { timeoutMs: REPORT_MS_MAX });
+    const call = { timeoutMs: REPORT_MS_MAX };
+    const { command } = await this.#routers.ask((router) => router.unary(TrainingServiceService.reportJob, request, call));
     return command === JobCommand.JOB_COMMAND_UNSPECIFIED ? JobCommand.JOB_COMMAND_GO_ON : command;
   }
 
   async *readFile({ job, epoch }: HeldJob, fileId: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const request = { jobId: job.id, epoch, fileId };
-    for await (const { piece } of this.#router.serverStream(TrainingServiceService.readTrainingFile, request, { signal })) yield piece;
+    const file = this.#routers.read((router) => router.serverStream(TrainingServiceService.readTrainingFile, request, { signal }));
+    for await (const { piece } of file) yield piece;
   }
 
   /** Gives the step. @throws ENOENT when the file is gone, as {@link publish} */
@@ -67,16 +70,16 @@ export class JobDesk {
       yield { part: { $case: "lease", value: { jobId: job.id, epoch, step, sizeBytes } } };
       for await (const value of pieces(file)) yield { part: { $case: "piece", value } };
     };
-    await this.#router.clientStream(TrainingServiceService.saveCheckpoint, parts(), { signal });
+    await this.#routers.ask((router) => router.clientStream(TrainingServiceService.saveCheckpoint, parts(), { signal }));
     return step;
   }
 
   async loadCheckpoint({ job, epoch }: HeldJob, file: string, signal: AbortSignal): Promise<void> {
     await mkdir(dirname(file), { recursive: true });
-    const router = this.#router;
     const lease = { jobId: job.id, epoch, step: 0, sizeBytes: 0 };
+    const checkpoint = this.#routers.read((router) => router.serverStream(TrainingServiceService.loadCheckpoint, { lease }, { signal }));
     await pipeline(async function* () {
-      for await (const { piece } of router.serverStream(TrainingServiceService.loadCheckpoint, { lease }, { signal })) yield piece;
+      for await (const { piece } of checkpoint) yield piece;
     }, createWriteStream(file));
   }
 
@@ -89,7 +92,7 @@ export class JobDesk {
       for await (const value of pieces(join(directory, "adapter_model.safetensors"))) yield { part: { $case: "weights", value } };
     };
     const call = { signal, timeoutMs: PUBLISH_MS_MAX };
-    return (await this.#router.clientStream(TrainingServiceService.publishDelta, parts(), call)).model;
+    return (await this.#routers.ask((router) => router.clientStream(TrainingServiceService.publishDelta, parts(), call))).model;
   }
 }
 

@@ -7,13 +7,14 @@ import { JobReporter } from "./job-reporter.ts";
 import type { TrackingEnvironment } from "./job-tracking.ts";
 import { trainJob } from "./job-training.ts";
 import { validateJob } from "./job-validation.ts";
+import { Routers } from "./routers.ts";
 
 export interface TrainerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** To a router, with the cluster's key. Stays the caller's. */
-  readonly router: GrpcChannel;
+  /** To the routers, with the cluster's key. They stay the caller's. */
+  readonly routers: Iterable<GrpcChannel>;
   /** Where the base that a location names lies on this machine, fetched if it has to be. Default: a location is a folder. */
   readonly openBaseFolder?: (location: string) => Promise<string>;
   /** Absent: what is trained is tracked nowhere. */
@@ -37,15 +38,15 @@ export interface RunningTrainer extends AsyncDisposable {
   readonly trainerId: string;
 }
 
-/** Between two asks when the router is away, or has just failed. */
+/** Between two asks when the routers are away, or has just failed. */
 const RETRY_MS: Millis = SECOND;
 /** A job whose child process is lost so often in a row, without a checkpoint in between, is too large or breaks the runtime. */
 const LOSSES_MAX = 3;
 
-/** Starts a trainer: it asks the router for work until it is disposed. Needs no store, and keeps nothing. */
+/** Starts a trainer: it asks the routers for work until it is disposed. Needs no store, and keeps nothing. */
 export function startTrainer(deps: TrainerDeps, options: TrainerOptions): RunningTrainer {
   const trainerId = `${options.name}-${deps.random.bits().toString(16).padStart(16, "0")}`;
-  const trainer = new Trainer(deps, options, new JobDesk(deps.router, trainerId));
+  const trainer = new Trainer(deps, options, new JobDesk(new Routers(deps.routers), trainerId));
   const stop = new AbortController();
   const working = Promise.all([trainer.work(JobWork.JOB_WORK_VALIDATE, stop.signal), trainer.work(JobWork.JOB_WORK_TRAIN, stop.signal)]);
   return {

@@ -1,2 +1,2 @@
 export { type RunningTraining, startTraining, type TrainingDeps, type TrainingOptions } from "./start-training.ts";
-export type { CheckpointReport, TrainingEnd, TrainingReport, TrainingStepReport, TrainingSummary } from "./training-messages.ts";
+export type { TrainingReport, TrainingStepReport } from "./training-messages.ts";

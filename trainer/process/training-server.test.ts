@@ -5,8 +5,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GIB, systemClock } from "#kernel";
 import type { Example } from "../training/example.ts";
-import { packExamples } from "../training/packed-examples.ts";
 import { TRAINING_DEFAULTS } from "../training/plan.ts";
+import { packExamples } from "../training/testing/pack-examples.ts";
 import type { FromTrainer, TrainingStart } from "./training-messages.ts";
 import { TrainingServer } from "./training-server.ts";
 

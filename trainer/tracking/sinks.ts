@@ -18,7 +18,7 @@ export interface SinksOptions {
   readonly wandb: boolean;
 }
 
-export const RESULTS_FILE = "results.csv";
+const RESULTS_FILE = "results.csv";
 
 /**
  * Where a job is tracked: `results.csv` and TensorBoard files always; W&B when the job asks for it; MLflow when the

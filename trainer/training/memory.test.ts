@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { MIB } from "#kernel";
 import { deltaSites, openCheckpoint } from "#model";
 import { planMemory } from "./memory.ts";
-import { packExamples } from "./packed-examples.ts";
 import { TRAINING_DEFAULTS } from "./plan.ts";
+import { packExamples } from "./testing/pack-examples.ts";
 
 const checkpoint = await openCheckpoint(join(import.meta.dirname, "../../test/golden/files/llama-gqa-tied/base"));
 const delta = { kind: "delta", sites: deltaSites(checkpoint.info, { rank: 4, alpha: 4, rankStabilised: false }) } as const;

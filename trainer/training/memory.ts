@@ -1,4 +1,4 @@
-import { type Bytes, Fault, type Tokens } from "#kernel";
+import { type Bytes, Fault, MIB, type Tokens } from "#kernel";
 import type { Checkpoint, Trainable } from "#model";
 import type { PackedExamples } from "./packed-examples.ts";
 import type { TrainingPlan } from "./plan.ts";
@@ -17,7 +17,7 @@ export interface MemoryPlan {
 const MICROBATCH_TOKENS = 2048;
 const FLOAT_BYTES: Bytes = 4;
 /** Node, the runtime's library, and what neither counts. */
-const PROCESS_BYTES: Bytes = 150 * 1024 * 1024;
+const PROCESS_BYTES: Bytes = 150 * MIB;
 /** Of a learned value: itself, two moments, its gradient as computed, copied out and summed. */
 const LEARNED_COPIES = 6;
 
@@ -74,5 +74,5 @@ function placeBytes({ config }: Checkpoint, trainable: Trainable, span: Tokens):
 const KEPT = { hidden: 8, heads: 3, inner: 2, scores: 3, logits: 3, full: 2 } as const;
 
 function mib(sizeBytes: Bytes): number {
-  return Math.ceil(sizeBytes / (1024 * 1024));
+  return Math.ceil(sizeBytes / MIB);
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Example } from "./example.ts";
-import { exampleParts, packExamples } from "./packed-examples.ts";
+import { exampleParts } from "./packed-examples.ts";
+import { packExamples } from "./testing/pack-examples.ts";
 
 const example: fc.Arbitrary<Example> = fc
   .array(fc.tuple(fc.nat(100_000), fc.constantFrom(0, 0.25, 1)), { minLength: 1, maxLength: 50 })

@@ -109,12 +109,6 @@ export async function* exampleParts(examples: AsyncIterable<Example> | Iterable<
   if (waiting.length > 0) yield packed(waiting);
 }
 
-export async function packExamples(examples: AsyncIterable<Example> | Iterable<Example>): Promise<PackedExamples> {
-  const set = new PackedExamples();
-  for await (const part of exampleParts(examples)) set.add(part);
-  return set;
-}
-
 function packed(examples: readonly Example[]): ExamplePart {
   return {
     lengths: Int32Array.from(examples, ({ tokenIds }) => tokenIds.length),

@@ -18,9 +18,9 @@ import { taskAdvice } from "./task-advice.ts";
 import { unusableRows } from "./unusable-rows.ts";
 import { upperCase } from "./upper-case.ts";
 
-export type { Check, Finding, Fix, Inspection, Survey, TaskKind } from "./check.ts";
+export type { Check, Finding, Fix, Survey, TaskKind } from "./check.ts";
 export { FingerprintSet } from "./fingerprint-set.ts";
-export { countOf, describeRows, RowSet } from "./row-set.ts";
+export { countOf, RowSet } from "./row-set.ts";
 
 /** Of the records, before their columns are known. The order is that in which people have known them since 2021. */
 export function columnChecks(kind: DataKind): readonly Check<RawRow>[] {
