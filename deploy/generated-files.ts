@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { dashboardJson } from "./dashboard.ts";
-import { DASHBOARDS } from "./dashboards.ts";
+import { DASHBOARDS } from "./dashboards/index.ts";
 
 /** What `kubectl apply -f install.yaml` installs: everything that needs no operator in the cluster. */
 const INSTALLED = "overlays/dev";

@@ -4,7 +4,7 @@ import { parseAllDocuments } from "yaml";
 import { canRender, renderManifests } from "../../deploy/generated-files.ts";
 
 export const DEPLOY = join(import.meta.dirname, "../../deploy");
-export const OVERLAYS = ["dev", "gpu-nvidia", "prod"] as const;
+const OVERLAYS = ["dev", "gpu-nvidia", "prod"] as const;
 
 /** An object as the API server would get it. */
 // biome-ignore lint/suspicious/noExplicitAny: its shape is what the tests ask about
