@@ -257,6 +257,36 @@ describe.skipIf(CHROMIUM === undefined)("the console (skipped without a system C
     expect(open.complaints).toEqual([]);
   });
 
+  test("a sweep is planned and started, and shows what more examples bring", async () => {
+    await using open = await openConsole(browser, cluster.http);
+    const { page } = open;
+    await open.signIn(cluster.tenantKeys["taxly"]!, "/fine-tunes/new");
+    await page.getByLabel("Drop a file of examples, or choose one").setInputFiles(messyFile());
+    await page.getByText("Every knob").click();
+    await page.getByRole("textbox", { name: "Batch size" }).fill("2");
+    await page.getByText("A sweep instead").click();
+    await page.getByRole("textbox", { name: "Sizes" }).fill("4, 21");
+    await page.getByText("a size is a whole number from 1 to 20").waitFor();
+    expect(await page.getByRole("button", { name: "Start the sweep" }).isEnabled()).toBe(false);
+    await page.getByRole("textbox", { name: "Sizes" }).fill("4, 20");
+    await page.getByRole("textbox", { name: "Epochs" }).last().fill("3");
+    await page.getByText(/^2 trainings, about [\d,]+ tokens, \$[\d.]+\. 4 examples held out measure each/).waitFor();
+    expect(await open.faults()).toEqual([]);
+    await open.shot("new-sweep");
+    await page.getByRole("button", { name: "Start the sweep" }).click();
+
+    const trainings = page.getByRole("region", { name: "Trainings of the sweep" });
+    await expect.poll(async () => (await trainings.getByText("succeeded").count()) === 2, { timeout: 120_000 }).toBe(true);
+    const rows = (await trainings.getByRole("row").allTextContents()).slice(1);
+    const row = (examples: number) =>
+      expect.stringMatching(new RegExp(`^${examples}demo-base, epochs 3succeeded[\\d.]+\\s%\\d+\\.\\d{3}$`));
+    expect(rows).toEqual([row(4), row(20)]);
+    await page.getByRole("img", { name: "Accuracy against examples" }).locator("canvas").waitFor();
+    expect(await open.faults()).toEqual([]);
+    await open.shot("sweep");
+    expect(open.complaints).toEqual([]);
+  });
+
   test("names from a router gone mad are text in the playground and among the jobs; a sweep is drawn", async () => {
     await using open = await openConsole(browser, cluster.http);
     const { page } = open;

@@ -5,6 +5,7 @@ import { FileDrop } from "./file-drop.tsx";
 import { KnobsPanel } from "./knobs-panel.tsx";
 import { newJob } from "./new-job-state.ts";
 import { PreparationReport } from "./preparation-report.tsx";
+import { SweepPanel } from "./sweep-panel.tsx";
 
 /** From a file to a job: drop it, see what was found, start. */
 export function NewJobPage() {
@@ -105,6 +106,7 @@ function Prepared() {
             </span>
           )}
         </div>
+        <SweepPanel />
       </Panel>
     </>
   );

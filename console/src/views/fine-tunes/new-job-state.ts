@@ -4,6 +4,8 @@ import { perSession } from "../../session/index.ts";
 import { createJob, type Job } from "./job.ts";
 import { jobWish, NO_KNOBS } from "./knobs.ts";
 import { discard, type Preparation, prepare, type TrainingFile, upload } from "./preparation.ts";
+import { startSweep as startJobs } from "./start-sweep.ts";
+import type { SweepPlan } from "./sweep-plan.ts";
 
 /** The router itself gives up earlier. */
 const ANSWER_MS_MAX = 20 * 60_000;
@@ -67,8 +69,18 @@ function createNewJob() {
       const { training_file, validation_file } = preparation.value!;
       const files = { model: base.value, training_file: training_file.id, ...(validation_file && { validation_file: validation_file.id }) };
       const job = await createJob(jobWish(knobs.value, files));
-      [file.value, preparation.value, declined.value, split.value, knobs.value] = [undefined, undefined, [], false, NO_KNOBS];
+      forget();
       done(job);
     });
-  return { base, file, preparation, declined, split, knobs, busy, failure, take, change, start };
+  const startSweep = async (plan: SweepPlan, records: readonly string[], done: (sweep: string) => void) =>
+    doing("Starting", async (signal) => {
+      const { validation_file: validationFile } = preparation.value!;
+      const sweep = await startJobs(plan, knobs.value, { base: base.value, records, validationFile }, signal);
+      forget();
+      done(sweep);
+    });
+  const forget = () => {
+    [file.value, preparation.value, declined.value, split.value, knobs.value] = [undefined, undefined, [], false, NO_KNOBS];
+  };
+  return { base, file, preparation, declined, split, knobs, busy, failure, take, change, start, startSweep };
 }

@@ -39,7 +39,8 @@ export function SweepPage({ sweep }: { readonly sweep: string }) {
         {(known) =>
           known.length === 0 ? (
             <Empty title="There are no jobs of this sweep." icon="fine-tunes">
-              <code>deltaplane ft sweep</code> starts one.
+              A <a href={hrefTo("fine-tunes", ["new"])}>new fine-tune</a> can be one, and <code>deltaplane ft sweep</code> starts larger
+              ones.
             </Empty>
           ) : (
             <>
