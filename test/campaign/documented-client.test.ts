@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
 import { Fault, systemClock } from "#kernel";
 import { FinishReason, GenerateResponse, type Handlers, InferenceServiceService, implement, startGrpcServer } from "#proto";
@@ -6,7 +7,7 @@ import { sizedAsk } from "./load-customer.ts";
 
 /** gRPC's own client with the service config of docs/drain.md, against a server that refuses as told. */
 
-async function answered(refusals: readonly Fault[], piecesBefore = 0) {
+async function answered(refusals: readonly Fault[], piecesBefore = 0, ask = sizedAsk(2, 2)) {
   const left = [...refusals];
   let calls = 0;
   const unused = async () => {
@@ -29,7 +30,7 @@ async function answered(refusals: readonly Fault[], piecesBefore = 0) {
   await using server = await startGrpcServer({ listen: "127.0.0.1:0", services: [service], clock: systemClock });
   using client = openDocumentedClient([{ grpc: `127.0.0.1:${server.port}`, http: "" }], "key");
   const from = performance.now();
-  const { ending, fault } = await client.overGrpc(sizedAsk(2, 2));
+  const { ending, fault } = await client.overGrpc(ask);
   return { ending, reason: fault?.reason, calls, tookMs: performance.now() - from };
 }
 
@@ -51,6 +52,15 @@ test("repeats nothing that would be refused again: what is spent is spent", asyn
   expect(await answered([new Fault("budget_spent", "")])).toMatchObject({ ending: "failed", reason: "budget_spent", calls: 1 });
   const unchanging = new Fault("rate_exceeded", "", { retry: { kind: "never" } });
   expect(await answered([unchanging])).toMatchObject({ ending: "failed", reason: "rate_exceeded", calls: 1 });
+});
+
+test("sends no request twice that is too large, which gRPC's own library refuses", async () => {
+  let streams = 0;
+  const count = () => streams++;
+  subscribe("http2.server.stream.created", count);
+  expect(await answered([], 0, sizedAsk(440_000, 2))).toMatchObject({ ending: "failed", reason: "message_too_large", calls: 0 });
+  unsubscribe("http2.server.stream.created", count);
+  expect(streams).toBe(1);
 });
 
 test("repeats nothing of which a part was delivered, and gives up after five times", async () => {
