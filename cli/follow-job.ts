@@ -80,4 +80,5 @@ function printOutcome(job: Job): void {
   printMessage(`${job.trainedTokens} tokens were trained. The model can be called now:`);
   printData(job.fineTunedModel);
   printMessage(`next: deltaplane run ${job.fineTunedModel} "…"`);
+  printMessage("(after prompts and completions: with --raw, and the separator and --stop that `data prepare` named)");
 }

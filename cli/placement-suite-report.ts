@@ -55,7 +55,8 @@ export async function writeSuitePlots(results: readonly CellResult[], directory:
   await mkdir(directory, { recursive: true });
   const groups = Map.groupBy(await judge(results), ({ cell }) => cell.group);
   for (const [group, cells] of groups) {
-    if (cells.length < PLOTTED_FROM || cells[0]!.verdict.nodesRatio) continue; // A table tells it better.
+    const isQueued = cells[0]!.comparison.policies.some(({ policy }) => policy.queue);
+    if (cells.length < PLOTTED_FROM || cells[0]!.verdict.nodesRatio || isQueued) continue; // A table tells it better.
     for (const [metric, title] of PLOTTED) {
       const file = `simulate-${group.replaceAll(/[^a-z0-9]+/g, "-")}-${metric.replaceAll("_", "-")}.svg`;
       await writeFile(

@@ -1,5 +1,5 @@
 /**
- * A broken invariant ends the process: state that cannot be true must not be served from.
+ * A broken invariant ends what it was found in: a request, which the doors answer with `bug`, or else the process.
  * Use it for programming errors only; bad input is a {@link Fault}, an expected miss is a value.
  */
 export function assert(condition: unknown, message: string): asserts condition {
@@ -11,7 +11,7 @@ export function unreachable(value: never): never {
   throw new InvariantError(`unreachable: ${JSON.stringify(value)}`);
 }
 
-/** Thrown by {@link assert} only. Nothing may catch it and go on. */
+/** Thrown by {@link assert} only. Nothing but the doors may catch it and go on, with the next request. */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";
 }

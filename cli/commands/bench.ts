@@ -10,7 +10,9 @@ type BenchFlags = Pick<BenchOptions, "base" | "deltas" | "python" | "ep" | "weig
 export function addBenchCommand(program: Command): void {
   program
     .command("bench <name>")
-    .description("measure this machine: engine, serve, prefix, quantised, speculation, llama-cpp, router, ledger, scheduler, train")
+    .description(
+      "measure this machine: engine, cold-start, serve, prefix, quantised, speculation, llama-cpp, router, ledger, scheduler, train",
+    )
     .option("--base <dir>", "measure this Hugging Face folder instead of the generated models")
     .option("--deltas <dirs...>", "with these PEFT folders")
     .option("--python <path>", "train, llama-cpp: compare with this Python's torch and peft, llama_cpp and gguf")

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { Fault } from "#kernel";
 import { BillingServiceService, ExportFormat } from "#proto";
 import { type Connection, withConnection } from "../connection.ts";
-import { instant } from "../instant.ts";
+import { sinceOption, untilOption } from "../instant.ts";
 import { printMessage } from "../output.ts";
 
 const FORMATS = {
@@ -34,8 +34,8 @@ export function addBillingExportCommand(billing: Command): void {
     .description("charges in a format that other systems take, to stdout")
     .addOption(new Option("--format <format>").choices(Object.keys(FORMATS)).makeOptionMandatory())
     .addOption(new Option("--month <month>", "YYYY-MM, UTC").argParser(month).conflicts(["since", "until"]))
-    .option("--since <when>", "a date, or 7d, 24h, 30m", instant, 0)
-    .option("--until <when>", "likewise, excluded", instant, 0)
+    .addOption(sinceOption())
+    .addOption(untilOption())
     .option("--tenant <id>", "only this tenant's")
     .option("--out <file>", "instead of stdout")
     .action((options: ExportOptions, command: Command) => withConnection(command, (connection) => writeExport(connection, options)));

@@ -1,15 +1,15 @@
 import type { Command } from "commander";
 import { BillingServiceService } from "#proto";
 import { withConnection } from "../connection.ts";
-import { instant } from "../instant.ts";
+import { sinceOption, untilOption } from "../instant.ts";
 import { printData, printRows } from "../output.ts";
 
 export function addBillingRevenueCommand(billing: Command): void {
   billing
     .command("revenue")
     .description("what tokens earned beside what GPUs cost, and what renting one per model would have cost; whole days")
-    .option("--since <when>", "a date, or 7d", instant, 0)
-    .option("--until <when>", "likewise", instant, 0)
+    .addOption(sinceOption())
+    .addOption(untilOption())
     .action((options: { since: number; until: number }, command: Command) =>
       withConnection(command, async ({ channel, output, signal }) => {
         const request = { sinceMs: options.since, untilMs: options.until };

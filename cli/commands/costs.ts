@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { formatUsd, parseUsd } from "#kernel";
 import { BillingServiceService, UsageDimension, type UsageRow } from "#proto";
 import { withConnection } from "../connection.ts";
-import { instant } from "../instant.ts";
+import { sinceOption, untilOption } from "../instant.ts";
 import { printRows } from "../output.ts";
 
 const BY = [UsageDimension.USAGE_DIMENSION_DAY, UsageDimension.USAGE_DIMENSION_MODEL];
@@ -17,8 +17,8 @@ export function addCostsCommand(program: Command): void {
   program
     .command("costs")
     .description("money per day and model, before corrections (they are on the invoice)")
-    .option("--since <when>", "a date, or 7d, 24h, 30m", instant, 0)
-    .option("--until <when>", "likewise", instant, 0)
+    .addOption(sinceOption())
+    .addOption(untilOption())
     .option("--tenant <id>", "only this tenant's")
     .action((options: CostsOptions, command: Command) =>
       withConnection(command, async ({ channel, output, signal }) => {

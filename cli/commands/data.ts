@@ -7,8 +7,8 @@ import { printMessage } from "../output.ts";
 import { trainingPrice } from "../training-price.ts";
 
 interface PrepareCommandOptions {
-  readonly yes: boolean;
-  readonly split: boolean;
+  readonly yes?: boolean;
+  readonly split?: boolean;
   readonly format?: DataKind;
   readonly base?: string;
   readonly price?: NanoUsd;
@@ -21,8 +21,8 @@ export function addDataCommand(program: Command): void {
   data
     .command("prepare <file>")
     .description("check a file of examples and clean it up for training: jsonl, json, csv, tsv, xlsx, txt; the file itself stays as it is")
-    .option("-y, --yes", "make every recommended change without asking", false)
-    .option("--split", "keep some examples apart, to measure with", false)
+    .option("-y, --yes", "make every recommended change without asking")
+    .option("--split", "keep some examples apart, to measure with")
     .addOption(new Option("--format <kind>", "what the records are (default: seen from the first)").choices(["completion", "chat"]))
     .option("--base <dir|name>", "the base that counts the tokens (default: the demo base)")
     .option("--price <usd>", "per million trained tokens (default: what the cluster asks)", price)
@@ -36,10 +36,10 @@ async function prepare(file: string, options: PrepareCommandOptions, command: Co
   const { printDataReport } = await import("../data-report.ts");
   const output = outputOf(command);
   const base = await findTrainingBase(options.base, command);
-  using dialogue = createDataDialogue({ takeAll: options.yes, quiet: output === "json" });
+  using dialogue = createDataDialogue({ takeAll: options.yes ?? false, quiet: output === "json" });
   if (output === "table") printMessage(`checking ${file} for the base ${base.info.name} …`);
   const split = async ({ task }: { readonly task: string }) =>
-    options.split || (task === "classification" && (await dialogue.asksToSplit()));
+    (options.split ?? false) || (task === "classification" && (await dialogue.asksToSplit()));
   const prepared = await prepareData(file, { base, kind: options.format, split }, dialogue);
   const perMillion = options.price ?? (await trainingPrice(base.info.name, command));
   printDataReport(output, prepared, { base: base.info, namedBase: options.base, perMillion, tokensPerSecond: options.tokensPerSecond });

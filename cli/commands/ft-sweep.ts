@@ -17,7 +17,7 @@ export function addSweepCommand(ft: Command): void {
     .option("--tenant <id>", "on whose behalf (admin key only)")
     .option("--out <dir>", "for the parts, results.json and plots (default: sweep-<id>)")
     .option("--no-exact-match", "don't ask the models for held-out answers, which costs their tokens")
-    .option("-y, --yes", "don't ask about what a large sweep costs", false)
+    .option("-y, --yes", "don't ask about what a large sweep costs")
     .action((options: SweepOptions, command: Command) =>
       withConnection(command, async (connection: Connection) => {
         const { runSweep } = await import("../sweep/run-sweep.ts"); // Here, so that other commands start without it.

@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { DAY, HOUR } from "#kernel";
 import { AdminServiceService, type Key, Scope } from "#proto";
 import { withConnection } from "../connection.ts";
 import { type Column, formatTime, printData, printMessage, printRows } from "../output.ts";
@@ -34,8 +35,8 @@ export function addKeysCommand(program: Command): void {
     .option("--tenant <id>", "whose key (none: an operator's, with --scopes admin)")
     .option("--project <id>", "of which of its projects (default: default)")
     .option("--name <text>", "a note of what it is for")
-    .option("--scopes <scopes>", "infer,train,admin", scopes, [Scope.SCOPE_INFER] as Scope[])
-    .option("--expires <when>", "refused from then on: a date, or 90d, 12h", expiry, 0)
+    .addOption(new Option("--scopes <scopes>", "infer,train,admin").argParser(scopes).default([Scope.SCOPE_INFER], "infer"))
+    .addOption(new Option("--expires <when>", "refused from then on: a date, or 90d, 12h").argParser(expiry).default(0, "never"))
     .action((options: CreateOptions, command: Command) =>
       withConnection(command, async ({ adminChannel, output, signal }) => {
         const request = {
@@ -83,7 +84,7 @@ function scopes(text: string): Scope[] {
   });
 }
 
-const UNIT_MS = { d: 86_400_000, h: 3_600_000 } as const;
+const UNIT_MS = { d: DAY, h: HOUR } as const;
 
 function expiry(text: string): number {
   const [, count, unit] = /^(\d{1,5})([dh])$/.exec(text) ?? [];

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { SECOND, systemClock } from "#kernel";
 import { AdminServiceService, type GetClusterResponse, Tier } from "#proto";
 import { withConnection } from "../connection.ts";
@@ -15,7 +15,7 @@ export function addTopCommand(program: Command): void {
     .command("top")
     .description("which deltas are busiest where, again and again")
     .option("--every <seconds>", "from one look to the next", seconds, 2)
-    .option("--times <n>", "then end (default: until interrupted)", seconds, Number.POSITIVE_INFINITY)
+    .addOption(new Option("--times <n>", "then end").argParser(seconds).default(Number.POSITIVE_INFINITY, "until interrupted"))
     .action((options: { every: number; times: number }, command: Command) =>
       withConnection(command, async ({ adminChannel, output, signal }) => {
         for (let look = 1; ; look++) {

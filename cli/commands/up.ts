@@ -33,11 +33,10 @@ export function addUpCommand(program: Command): void {
   addEngineOptions(program.command("up"))
     .description("a whole cluster on this machine: router, scheduler, node agents, demo models")
     .option("--nodes <n>", "node agents", count, 2)
-    .option(
-      "--base <dir>",
-      "a Hugging Face folder to serve; may be repeated",
-      (directory: string, before: string[]) => [...before, resolve(directory)],
-      [] as string[],
+    .addOption(
+      new Option("--base <dir>", "a Hugging Face folder to serve; may be repeated")
+        .argParser((directory, before: string[]) => [...before, resolve(directory)])
+        .default([], "the demo base"),
     )
     .addOption(new Option("--port <n>", "HTTP").argParser(port).default(8080))
     .addOption(new Option("--grpc-port <n>").argParser(port).default(50_051))

@@ -1,7 +1,7 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { BillingServiceService, UsageDimension, type UsageRow } from "#proto";
 import { withConnection } from "../connection.ts";
-import { instant } from "../instant.ts";
+import { sinceOption, untilOption } from "../instant.ts";
 import { type Column, formatTime, printRows } from "../output.ts";
 
 const DIMENSIONS = {
@@ -37,9 +37,11 @@ export function addUsageCommand(program: Command): void {
   program
     .command("usage")
     .description("what was consumed and charged, from the ledger")
-    .option("--by <dimensions>", Object.keys(DIMENSIONS).join(","), dimensions, ["tenant", "model"] as const)
-    .option("--since <when>", "a date, or 7d, 24h, 30m", instant, 0)
-    .option("--until <when>", "likewise", instant, 0)
+    .addOption(
+      new Option("--by <dimensions>", Object.keys(DIMENSIONS).join(",")).argParser(dimensions).default(["tenant", "model"], "tenant,model"),
+    )
+    .addOption(sinceOption())
+    .addOption(untilOption())
     .option("--tenant <id>", "only this tenant's")
     .action((options: UsageOptions, command: Command) =>
       withConnection(command, async ({ channel, output, signal }) => {
