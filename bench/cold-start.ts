@@ -7,11 +7,17 @@ import { type BaseInfo, type DeltaReference, inspectDelta, openCheckpoint } from
 import { type DeltaOrigin, type DeltaSlots, type Engine, openDeltaCache, openDeltaLoader } from "#node-agent";
 import { startDecoding, timeToFirstToken } from "./background-rows.ts";
 import { startBenchEngine } from "./engine-under-test.ts";
-import { generatedDeltas } from "./generated-model.ts";
-import type { BenchOptions } from "./report.ts";
+import { CACHE_DIRECTORY } from "./generated-cache.ts";
+import { generatedBase, generatedDeltas } from "./generated-model.ts";
+import { SHAPE_32M } from "./generated-shapes.ts";
+import { type BenchOptions, type BenchReport, createReport } from "./report.ts";
 import { median, quantile } from "./statistics.ts";
 
 const LOADS = 50;
+const THREADS = 2;
+const RANK = 8;
+/** Of `bench cold-start`: a ratio of 99th percentiles of some thousand steps moves by a tenth from one time to the next. */
+const TURNS = 5;
 /** Fewer than the deltas in turn, so that each is out of the slots and out of RAM when its turn comes again. */
 const SLOTS = 4;
 const PROMPT_TOKENS = 64;
@@ -25,6 +31,25 @@ export interface ColdStart {
   readonly extraMsP50: number;
   /** 99th percentile of the time between two tokens of rows that decode while 50 deltas are loaded, over that without loads, in turns. */
   readonly itlP99Ratio: number;
+}
+
+/** What `bench engine` says of cold deltas, by itself and over several turns: the medians. */
+export async function benchColdStart(options: BenchOptions): Promise<BenchReport> {
+  const cacheDirectory = options.cacheDirectory ?? CACHE_DIRECTORY;
+  const base = options.base ?? (await generatedBase(cacheDirectory, SHAPE_32M));
+  const turns: ColdStart[] = [];
+  while (turns.length < (options.quick ? 1 : TURNS)) {
+    turns.push(await measureColdStart(base, { ...options, cacheDirectory, threads: THREADS, rank: RANK }));
+  }
+  const rows = turns.map(({ extraMsP50, itlP99Ratio }, turn) => ({
+    turn: turn + 1,
+    "cold extra ms": extraMsP50,
+    "ITL p99 ratio": itlP99Ratio,
+  }));
+  return createReport("cold-start", rows, {
+    cold_extra_ms_p50: median(turns.map(({ extraMsP50 }) => extraMsP50)),
+    itl_p99_ratio_under_loads: median(turns.map(({ itlP99Ratio }) => itlP99Ratio)),
+  });
 }
 
 /**

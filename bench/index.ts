@@ -1,3 +1,4 @@
+import { benchColdStart } from "./cold-start.ts";
 import { benchEngine } from "./engine.ts";
 import { benchLedger } from "./ledger.ts";
 import { benchLlamaCpp } from "./llama-cpp.ts";
@@ -11,12 +12,13 @@ import { benchSpeculation } from "./speculation.ts";
 import { benchTrain } from "./train.ts";
 
 export { recordReport } from "./recorder.ts";
-export { type Bench, type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
-export { formatReport, formatTable, printReport } from "./table.ts";
+export { type BenchOptions, type BenchReport, type BenchRow, createReport } from "./report.ts";
+export { formatTable, printReport } from "./table.ts";
 
 /** `deltaplane bench NAME`. The names and the keys of each summary are promised in the interfaces. */
 export const benches: Readonly<Record<string, Bench>> = {
   engine: benchEngine,
+  "cold-start": benchColdStart,
   serve: benchServe,
   prefix: benchPrefix,
   quantised: benchQuantised,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Architecture } from "../base.ts";
 import type { JsonObject } from "../files/index.ts";
 import { parseModelConfig } from "./config.ts";
-import { TINY_CONFIGS } from "./tiny-checkpoint.ts";
+import { TINY_CONFIGS } from "./testing/tiny-checkpoint.ts";
 
 const parse = (architecture: Architecture, changes: JsonObject = {}) => parseModelConfig({ ...TINY_CONFIGS[architecture], ...changes });
 

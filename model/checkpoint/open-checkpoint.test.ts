@@ -7,7 +7,7 @@ import type { Architecture } from "../base.ts";
 import type { JsonObject } from "../files/index.ts";
 import { type TensorToWrite, writeSafetensors } from "../safetensors/index.ts";
 import { openCheckpoint } from "./open-checkpoint.ts";
-import { TINY_CONFIGS, tinyTensors, writeTinyCheckpoint } from "./tiny-checkpoint.ts";
+import { TINY_CONFIGS, tinyTensors, writeTinyCheckpoint } from "./testing/tiny-checkpoint.ts";
 
 const newFolder = () => mkdtemp(path.join(tmpdir(), "checkpoint-"));
 

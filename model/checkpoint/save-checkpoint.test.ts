@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { convertFromFloat32, convertToFloat32, readTensorFloat32 } from "../safetensors/index.ts";
 import { openCheckpoint } from "./open-checkpoint.ts";
 import { saveCheckpoint } from "./save-checkpoint.ts";
-import { TINY_CONFIGS, tinyTensors, writeTinyCheckpoint } from "./tiny-checkpoint.ts";
+import { TINY_CONFIGS, tinyTensors, writeTinyCheckpoint } from "./testing/tiny-checkpoint.ts";
 
 let root: string;
 beforeAll(async () => {

@@ -12,16 +12,19 @@ const MAGNITUDE_MAX = 10_000;
 const MAGNITUDE_BITS = 0x7fffffff;
 const MAGNITUDE_MAX_BITS = new Uint32Array(Float32Array.of(MAGNITUDE_MAX).buffer)[0]!;
 
-/** The values of one layer as float32, in memory of their own. `content` is the whole file. Faults: weights_not_finite, file_malformed. */
-export function layerValues({ target, a, b }: TensorPair, content: Uint8Array<ArrayBuffer>): DeltaLayer {
-  const { linear, rank, scale } = target;
-  const storedA = checkedValues(a, content);
-  return {
-    site: linear.site,
-    rank,
-    a: storedA.buffer === content.buffer ? storedA.slice() : storedA,
-    b: transposed(checkedValues(b, content), linear.outputSize, rank, scale),
-  };
+/**
+ * The values of a delta's layers as float32. What the file has as float32 stays where it lies: `content`, the whole file, becomes the
+ * delta's memory, and B is turned round in its place. Faults: weights_not_finite, file_malformed.
+ */
+export function* layerValues(pairs: readonly TensorPair[], content: Uint8Array<ArrayBuffer>): Generator<DeltaLayer> {
+  const stored = new Float32Array(Math.max(...pairs.map(({ target }) => target.linear.outputSize * target.rank)));
+  for (const { target, a, b } of pairs) {
+    const { linear, rank, scale } = target;
+    const values = { a: checkedValues(a, content), b: checkedValues(b, content) };
+    stored.set(values.b);
+    transpose(stored, linear.outputSize, rank, scale, values.b);
+    yield { site: linear.site, rank, ...values };
+  }
 }
 
 /** A view of the file where type and alignment permit, else a copy. */
@@ -46,11 +49,9 @@ function storedValues(tensor: DeltaTensor, content: Uint8Array<ArrayBuffer>): Fl
 }
 
 /** [rows, columns] to [columns, rows], times `scale`. */
-function transposed(values: Float32Array, rows: number, columns: number, scale: number): Float32Array<ArrayBuffer> {
-  const result = new Float32Array(values.length);
+function transpose(values: Float32Array, rows: number, columns: number, scale: number, result: Float32Array): void {
   for (let column = 0; column < columns; column++) {
     const start = column * rows;
     for (let row = 0, from = column; row < rows; row++, from += columns) result[start + row] = values[from]! * scale;
   }
-  return result;
 }

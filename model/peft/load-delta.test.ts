@@ -6,10 +6,10 @@ import { beforeAll, describe, expect, test, vi } from "vitest";
 import { asBaseDigest, asTenantId, deltaDigest, type FaultReason, isFault } from "#kernel";
 import type { BaseInfo } from "../base.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
-import { TINY_CONFIGS, writeTinyCheckpoint } from "../checkpoint/tiny-checkpoint.ts";
+import { TINY_CONFIGS, writeTinyCheckpoint } from "../checkpoint/testing/tiny-checkpoint.ts";
 import type { TensorToWrite } from "../safetensors/index.ts";
 import { inspectDelta, loadDelta } from "./load-delta.ts";
-import { tinyConfig, tinyPairs, writeTinyDelta } from "./tiny-delta.ts";
+import { tinyConfig, tinyPairs, writeTinyDelta } from "./testing/tiny-delta.ts";
 
 const RUNS = Number(process.env["DELTAPLANE_FUZZ"] ?? 300);
 vi.setConfig({ testTimeout: 5000 + 20 * RUNS });
@@ -46,6 +46,27 @@ describe("a good delta", () => {
     for (let rank = 0; rank < 4; rank++)
       for (let out = 0; out < 8; out++) expect(layer?.b[rank * 8 + out]).toBe(storedB![out * 4 + rank]! * 2);
     expect(delta).toMatchObject({ rank: 4, sizeBytes: 4 * (4 * 16 + 4 * 8) });
+  });
+
+  test.each(["F32", "F16"] as const)("has the values of every layer to the bit, whatever the others are (%s)", async (type) => {
+    const sizes = new Map(llama.linears.map(({ site, inputSize, outputSize }) => [site, { inputSize, outputSize }]));
+    const tensors = tinyPairs(llama).map(({ data, ...tensor }) => ({
+      ...tensor,
+      type,
+      data: type === "F16" ? new Float16Array(data as Float32Array) : (data as Float32Array<ArrayBuffer>).slice(),
+    }));
+    const { layers } = await load(tinyConfig(), tensors);
+    expect(2 * layers.length).toBe(tensors.length);
+    for (const [index, { site, rank, a, b }] of layers.entries()) {
+      const { outputSize } = sizes.get(site)!;
+      const storedB = tensors[2 * index + 1]!.data;
+      const turned = Array.from(
+        { length: rank * outputSize },
+        (_, at) => storedB[(at % outputSize) * rank + Math.floor(at / outputSize)]! * 2,
+      );
+      expect(a).toEqual(new Float32Array(tensors[2 * index]!.data));
+      expect(b).toEqual(new Float32Array(turned));
+    }
   });
 
   test("comes in half types too", async () => {
@@ -143,11 +164,29 @@ describe("a good delta", () => {
     expect(deltaDigest({ ...reference, configSha256, weightsSha256 })).toBe(reference.digest);
   });
 
-  test("gives every array a buffer of its own, to be transferred", async () => {
-    const { layers } = await load();
-    const buffers = layers.flatMap(({ a, b }) => [a.buffer, b.buffer]);
-    expect(new Set(buffers).size).toBe(2 * layers.length);
-    for (const { a, b } of layers) expect([a.byteLength, b.byteLength]).toEqual([a.buffer.byteLength, b.buffer.byteLength]);
+  test("lies in the memory that its file was read into, which is nobody else's and can be transferred", async () => {
+    const { layers, sizeBytes } = await load();
+    const [buffer, ...others] = new Set(layers.flatMap(({ a, b }) => [a.buffer, b.buffer]));
+    expect(others).toEqual([]);
+    expect(buffer!.byteLength - sizeBytes).toBeLessThan(sizeBytes); // The rest is the file's header.
+    const transferred = structuredClone(layers, { transfer: [buffer!] });
+    expect(layers[0]!.a.length).toBe(0);
+    expect(transferred).toEqual((await load()).layers);
+  });
+
+  test("has the same values to the bit where the file's values are not aligned, and have to be copied", async () => {
+    const directory = await newFolder();
+    await writeTinyDelta(directory, llama);
+    const file = path.join(directory, "adapter_model.safetensors");
+    const content = await readFile(file);
+    const header = content.subarray(8, 8 + Number(content.readBigUInt64LE())).toString();
+    const longer = Buffer.from(`${header} `);
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(longer.length));
+    await writeFile(file, Buffer.concat([length, longer, content.subarray(8 + Buffer.byteLength(header))]));
+    const identity = { tenantId: asTenantId("t"), baseDigest: llama.digest };
+    const digest = deltaDigest({ ...identity, ...(await inspectDelta(directory, llama)) });
+    expect((await loadDelta(directory, { ...identity, digest }, llama)).layers).toEqual((await load()).layers);
   });
 });
 

@@ -7,8 +7,8 @@ import { layerValues } from "./delta-values.ts";
 
 /**
  * Loads a PEFT folder (LoRA or rsLoRA) as the engine wants it. Everything is checked before anything is returned; the
- * files must be those that `reference.digest` was computed from, unless `verify` is false. Each array has a buffer of
- * its own, to be transferred between threads.
+ * files must be those that `reference.digest` was computed from, unless `verify` is false. The arrays share buffers among
+ * themselves and with nobody else, to be transferred between threads together.
  *
  * Faults: delta_base_mismatch, checksum_mismatch, file_missing, file_malformed, weights_not_finite, model_unsupported.
  */
@@ -29,7 +29,7 @@ export async function loadDelta(
     });
   }
   const folder = checkDeltaFiles(files, base, limits);
-  const layers = folder.pairs.map((pair) => layerValues(pair, folder.content));
+  const layers = [...layerValues(folder.pairs, folder.content)];
   return { reference, rank: rankOf(folder), sizeBytes: layers.reduce((sum, layer) => sum + layerBytes(layer), 0), layers };
 }
 
@@ -56,7 +56,7 @@ export async function inspectDelta(
   const folder = checkDeltaFiles(await readDeltaFiles(directory, base, limits), base, limits);
   const { configSha256, weightsSha256 } = folder;
   let sizeBytes = 0;
-  for (const pair of folder.pairs) sizeBytes += layerBytes(layerValues(pair, folder.content));
+  for (const layer of layerValues(folder.pairs, folder.content)) sizeBytes += layerBytes(layer);
   return { rank: rankOf(folder), sizeBytes, sites: folder.pairs.map(({ target }) => target.linear.site), configSha256, weightsSha256 };
 }
 

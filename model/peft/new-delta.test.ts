@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { asDeltaDigest, asTenantId } from "#kernel";
 import type { BaseInfo } from "../base.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
-import { TINY_CONFIGS, writeTinyCheckpoint } from "../checkpoint/tiny-checkpoint.ts";
+import { TINY_CONFIGS, writeTinyCheckpoint } from "../checkpoint/testing/tiny-checkpoint.ts";
 import { loadDelta } from "./load-delta.ts";
 import { type DeltaSettings, deltaSites, saveDelta } from "./new-delta.ts";
 

@@ -8,5 +8,5 @@ export {
   shortName,
 } from "./header.ts";
 export { parseSafetensors, readSafetensorsHeader } from "./header-file.ts";
-export { checkFinite, type FloatTensor, forEachPiece, readTensorFloat32 } from "./tensor-reader.ts";
+export { checkFinite, forEachPiece, readTensorFloat32 } from "./tensor-reader.ts";
 export { type TensorToWrite, writeSafetensors } from "./writer.ts";

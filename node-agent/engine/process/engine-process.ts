@@ -14,21 +14,22 @@ export interface EngineChannel {
 }
 
 /**
- * Weights, tables and cache on huge pages: products gain 5 to 10 %, attention a fifth (docs/decisions/engine-graph.md).
- * glibc reads it at the start of a process, so the parent has to set it; other libraries ignore it.
+ * Weights, tables and cache on huge pages: products gain 5 to 10 %, attention a fifth. And what is that large goes back to the system when
+ * it is freed: what loading leaves behind would otherwise stay, two fifths of the process (docs/decisions/engine-graph.md).
+ * glibc reads both at the start of a process, so the parent has to set them; other libraries ignore them.
  */
-const HUGE_PAGES = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" };
+const ALLOCATION = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4194304" };
 
 /**
  * Forks `entry` with this process's Node and environment; the machine's list of processes says which base, `name`, it
- * is for. `receive` is called with each of its messages, in order.
+ * is for. It inherits the file through which deltas come. `receive` is called with each of its messages, in order.
  */
-export function forkEngine(entry: URL, name: string, receive: (message: FromEngine) => void): EngineChannel {
+export function forkEngine(entry: URL, name: string, handOver: number, receive: (message: FromEngine) => void): EngineChannel {
   const child = fork(entry, [`engine-process:${name}`], {
-    env: { ...HUGE_PAGES, ...process.env },
+    env: { ...ALLOCATION, ...process.env },
     serialization: "advanced",
     execArgv: [],
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", "inherit", "inherit", "ipc", handOver], // At HAND_OVER_DESCRIPTOR.
   });
   child.on("message", (value) => receive(asFromEngine(value)));
   return {

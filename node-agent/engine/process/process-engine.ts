@@ -3,8 +3,8 @@ import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
 import { EngineLoss } from "../engine-loss.ts";
 import { SlotReferences } from "../slot-references.ts";
-import { deltaMessages } from "./delta-parts.ts";
 import { ENGINE_PROGRAM, type EngineChannel, forkEngine } from "./engine-process.ts";
+import { type HandOverFile, openHandOverFile } from "./hand-over-file.ts";
 import { ParentStream } from "./parent-stream.ts";
 import type { EngineStart, FromEngine } from "./process-messages.ts";
 
@@ -41,17 +41,23 @@ export async function startEngineProcess(deps: EngineProcessDeps, options: Engin
     else if (message.kind === "failed") starting.reject(faultFrom(message.fault));
   };
   let receive = early;
-  const channel = forkEngine(deps.entry ?? ENGINE_PROGRAM, start.name, (message) => receive(message));
   const timer = new AbortController();
-  channel.ended.then((reason) => starting.reject(lostFault(reason)));
   deps.clock.after(startMsMax, timer.signal).then(
     () => starting.reject(lostFault(new Error(`the engine's process was not ready after ${startMsMax} ms`))),
     () => undefined, // Ready in time.
   );
+  starting.promise.catch(() => undefined); // Awaited below, perhaps after it has come to that.
+  const handOver = await openHandOverFile().catch((error: unknown) => {
+    timer.abort();
+    throw error;
+  });
+  const channel = forkEngine(deps.entry ?? ENGINE_PROGRAM, start.name, handOver.descriptor, (message) => receive(message));
+  void channel.ended.then(() => handOver[Symbol.asyncDispose]());
+  channel.ended.then((reason) => starting.reject(lostFault(reason)));
   void channel.send({ kind: "start", start });
   try {
     const ready = await starting.promise;
-    const running = new ProcessEngine(channel, deps.clock, ready.base, ready.load, stopMsMax);
+    const running = new ProcessEngine(channel, handOver, deps.clock, ready.base, ready.load, stopMsMax);
     receive = (message) => running.receive(message);
     void running.watch(silenceMsMax);
     return running;
@@ -73,6 +79,7 @@ class ProcessEngine implements Engine {
   readonly base: BaseInfo;
   readonly lost: Promise<EngineLoss>;
   readonly #channel: EngineChannel;
+  readonly #handOver: HandOverFile;
   readonly #clock: Clock;
   readonly #stopMsMax: Millis;
   readonly #slots = new SlotReferences();
@@ -90,9 +97,10 @@ class ProcessEngine implements Engine {
   #declareLost!: (reason: EngineLoss) => void;
   #stopping: Promise<void> | undefined;
 
-  constructor(channel: EngineChannel, clock: Clock, base: BaseInfo, load: EngineLoad, stopMsMax: Millis) {
+  constructor(channel: EngineChannel, handOver: HandOverFile, clock: Clock, base: BaseInfo, load: EngineLoad, stopMsMax: Millis) {
     this.base = base;
     this.#channel = channel;
+    this.#handOver = handOver;
     this.#clock = clock;
     this.#load = load;
     this.#stopMsMax = stopMsMax;
@@ -103,13 +111,12 @@ class ProcessEngine implements Engine {
   }
 
   async attach(delta: LoadedDelta): Promise<Slot> {
+    if (this.#closed) throw this.#closed;
+    using handed = await this.#handOver.put(delta).catch((error: unknown) => {
+      throw this.#closed ?? error; // The file went with the child.
+    });
     const call = this.#call();
-    let previous = Promise.resolve();
-    for (const message of deltaMessages(call.number, delta)) {
-      const sent = this.#channel.send(message);
-      await previous; // One part ahead of the wire: it never runs dry, and the delta is never copied as a whole.
-      previous = sent;
-    }
+    void this.#channel.send({ kind: "attach", call: call.number, delta: handed.delta });
     const slot = (await call.answer) as Slot;
     this.#slots.attach(slot);
     return slot;
@@ -146,7 +153,7 @@ class ProcessEngine implements Engine {
     }
   }
 
-  /** As of the child's last word, which is at most a step old. */
+  /** As of the child's last word, which is at most a step or some milliseconds old. */
   load(): EngineLoad {
     return this.#load;
   }
@@ -202,7 +209,6 @@ class ProcessEngine implements Engine {
     if (this.#closed) throw this.#closed;
     const number = this.#numbers++;
     const call = Promise.withResolvers<Slot | undefined>();
-    call.promise.catch(() => undefined); // Whoever asked gets it; while its parts are being sent, nobody waits yet.
     this.#calls.set(number, call);
     return { number, answer: call.promise };
   }

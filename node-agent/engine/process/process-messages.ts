@@ -1,9 +1,10 @@
-import { assert, type Bytes, type FaultMessage, MIB } from "#kernel";
-import type { BaseInfo, DeltaLayer, DeltaReference } from "#model";
+import { assert, type FaultMessage } from "#kernel";
+import type { BaseInfo } from "#model";
 import type { Compute } from "../compute.ts";
 import type { EngineLoad, SequenceEvent, SequenceSpec, Slot } from "../contract.ts";
 import type { EngineOptions } from "../engine-options.ts";
 import type { RunnerLimits } from "../runner/contract.ts";
+import type { HandedDelta } from "./hand-over-file.ts";
 
 /** What the engine's process needs to begin. */
 export interface EngineStart {
@@ -22,9 +23,8 @@ export interface EngineStart {
 /** Parent to child. `call` numbers what is answered by a reply, `stream` one generate; both are the parent's. */
 export type ToEngine =
   | { readonly kind: "start"; readonly start: EngineStart }
-  | { readonly kind: "attach"; readonly call: number; readonly reference: DeltaReference; readonly rank: number; readonly sizeBytes: Bytes }
-  /** A part of the delta of an `attach`; `last` completes it. */
-  | { readonly kind: "layers"; readonly call: number; readonly layers: readonly DeltaLayer[]; readonly last: boolean }
+  /** The values lie in the file that both have open, until this is answered. */
+  | { readonly kind: "attach"; readonly call: number; readonly delta: HandedDelta }
   | { readonly kind: "detach"; readonly call: number; readonly slot: Slot }
   | { readonly kind: "generate"; readonly stream: number; readonly spec: SequenceSpec }
   /** The consumer has taken so many events: as many more may be sent. */
@@ -57,17 +57,13 @@ export const STREAM_WINDOW_EVENTS = 64;
 /** Credits are given in lots, so that they cost one message in so many tokens. */
 export const CREDIT_LOT_EVENTS = STREAM_WINDOW_EVENTS / 2;
 
-/**
- * A delta travels in parts of about this size: large enough that the messages cost nothing beside the copy, small
- * enough that neither process is held up noticeably by one.
- */
-export const DELTA_PART_BYTES: Bytes = MIB / 4;
+/** The child's descriptor of the file through which deltas come: the first behind its channel. */
+export const HAND_OVER_DESCRIPTOR = 4;
 
 /** Kinds that a side may receive; whatever else arrives is a defect of ours, not of a user's. */
 const TO_ENGINE: ReadonlySet<string> = new Set<ToEngine["kind"]>([
   "start",
   "attach",
-  "layers",
   "detach",
   "generate",
   "credit",

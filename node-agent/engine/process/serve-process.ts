@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { assert, faultMessage, systemClock } from "#kernel";
-import { asToEngine, type EngineStart, type FromEngine } from "./process-messages.ts";
+import { HandOverReader } from "./hand-over-file.ts";
+import { asToEngine, type EngineStart, type FromEngine, HAND_OVER_DESCRIPTOR } from "./process-messages.ts";
 import { EngineServer, type ServeDeps } from "./serve-engine.ts";
 
 /**
@@ -9,7 +10,14 @@ import { EngineServer, type ServeDeps } from "./serve-engine.ts";
  */
 export function serveInThisProcess(openRunner: ServeDeps["openRunner"]): void {
   assert(process.send, "the engine's process is started by the node agent, with a channel");
-  const server = new EngineServer({ clock: systemClock, send: (message) => send(message), nextTurn: () => nextTurn(), openRunner });
+  const handOver = new HandOverReader(HAND_OVER_DESCRIPTOR);
+  const server = new EngineServer({
+    clock: systemClock,
+    send: (message) => send(message),
+    nextTurn: () => nextTurn(),
+    openRunner,
+    takeHanded: (delta) => handOver.take(delta),
+  });
   const stop = async () => {
     await server[Symbol.asyncDispose]();
     process.exit(0);

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { asTenantId, deltaDigest, seededRandom } from "#kernel";
-import type { BaseInfo } from "../base.ts";
-import type { DeltaReference } from "../delta.ts";
-import { type TensorToWrite, writeSafetensors } from "../safetensors/index.ts";
+import type { BaseInfo } from "../../base.ts";
+import type { DeltaReference } from "../../delta.ts";
+import { type TensorToWrite, writeSafetensors } from "../../safetensors/index.ts";
 
 /** What PEFT writes, less what we ignore. */
 export function tinyConfig(changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {

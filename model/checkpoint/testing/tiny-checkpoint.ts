@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { seededRandom } from "#kernel";
-import type { Architecture } from "../base.ts";
-import type { JsonObject } from "../files/index.ts";
-import { type TensorToWrite, writeSafetensors } from "../safetensors/index.ts";
-import { parseModelConfig } from "./config.ts";
-import { neededTensors } from "./needed-tensors.ts";
+import type { Architecture } from "../../base.ts";
+import type { JsonObject } from "../../files/index.ts";
+import { type TensorToWrite, writeSafetensors } from "../../safetensors/index.ts";
+import { parseModelConfig } from "../config.ts";
+import { neededTensors } from "../needed-tensors.ts";
 
 const LLAMA = {
   hidden_size: 16,
