@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { EngineLoad } from "./engine/contract.ts";
+import type { EngineLoad } from "./engine/index.ts";
 import type { HostedBases } from "./hosted-bases.ts";
 
 /** One number, or one per value of a further label; undefined: this engine has none of it. */

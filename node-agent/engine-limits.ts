@@ -1,7 +1,6 @@
 import { type Bytes, MIB, type Tokens } from "#kernel";
 import { type BaseInfo, RANK_MAX } from "#model";
-import { type Compute, DEFAULT_COMPUTE } from "./engine/compute.ts";
-import type { RunnerLimits } from "./engine/runner/contract.ts";
+import { type Compute, DEFAULT_COMPUTE, type RunnerLimits } from "./engine/index.ts";
 import { valueBytes } from "./memory-budget.ts";
 
 /** What one engine may hold; what is not chosen is derived from the base's shape. */

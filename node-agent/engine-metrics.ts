@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { createBaseMetrics } from "./base-metrics.ts";
-import type { LossKind } from "./engine/engine-loss.ts";
+import type { LossKind } from "./engine/index.ts";
 import type { HostedBases } from "./hosted-bases.ts";
 import type { MemoryRoom } from "./memory-budget.ts";
 

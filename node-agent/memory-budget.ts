@@ -1,9 +1,6 @@
 import { type Bytes, Fault, MIB, type Tokens } from "#kernel";
 import { type BaseInfo, BLOCK_TOKENS, type Checkpoint, type LinearSite, PAGE_RANKS } from "#model";
-import type { Compute } from "./engine/compute.ts";
-import type { RunnerLimits, RunnerMemory } from "./engine/runner/contract.ts";
-import { areFilters } from "./engine/runner/cpu/linear-format.ts";
-import { weightCopies } from "./engine/runner/cpu/weight-copies.ts";
+import { areFilters, type Compute, type RunnerLimits, type RunnerMemory, weightCopies } from "./engine/index.ts";
 
 /** Where engines compute, and how much they may hold there. */
 export interface MemoryRoom {

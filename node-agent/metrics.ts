@@ -1,11 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { FIRST_TOKEN_BUCKETS, INTER_TOKEN_BUCKETS } from "#kernel";
 import { createBaseMetrics } from "./base-metrics.ts";
 import type { GenerationObserver } from "./generation/index.ts";
 import type { HostedBases } from "./hosted-bases.ts";
-
-/** From one step of a small model to a cold start under load. */
-const FIRST_TOKEN_BUCKETS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 30, 60];
-const INTER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 5];
 
 /** A node's own metrics; vLLM's names for the same things are in vllm-metrics.ts. Never a tenant or a delta in a label. */
 export function createNodeMetrics(

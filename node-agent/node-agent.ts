@@ -45,10 +45,7 @@ import {
   RAM_BYTES_MAX,
 } from "./delta-cache/index.ts";
 import { DeltaDemand } from "./delta-demand.ts";
-import { type Compute, DEFAULT_COMPUTE } from "./engine/compute.ts";
-import { draftTokensFor, engineOptions } from "./engine/engine-options.ts";
-import { startEngineProcess } from "./engine/process/index.ts";
-import type { RunnerLimits } from "./engine/runner/contract.ts";
+import { type Compute, DEFAULT_COMPUTE, draftTokensFor, engineOptions, type RunnerLimits, startEngineProcess } from "./engine/index.ts";
 import { type EngineBudget, engineLimits } from "./engine-limits.ts";
 import { createLossCounter, registerEngineMetrics } from "./engine-metrics.ts";
 import type { GenerationObserver } from "./generation/index.ts";
@@ -126,7 +123,7 @@ export interface RunningNodeAgent extends AsyncDisposable {
 }
 
 /** Changes whenever an equal request may give another text: the graphs, the sampler or the runtime. */
-export const ENGINE_VERSION = "deltaplane-1+onnxruntime-1.30";
+const ENGINE_VERSION = "deltaplane-1+onnxruntime-1.30";
 
 /** The log-probabilities of a whole context with 20 alternatives each. */
 const MESSAGE_BYTES_MAX: Bytes = 16 * MIB;
@@ -173,7 +170,7 @@ export async function startNodeAgent(deps: NodeAgentDeps, options: NodeAgentOpti
   const schedulers = starting.use(
     followPeers(options.schedulers, (address) => {
       const channel = openScheduler(address);
-      return reportedTo(channel, startReporter(reporting, { ...report, schedulers: [channel] }));
+      return reportedTo(channel, startReporter(reporting, { ...report, scheduler: channel }));
     }),
   );
   server.setServing(true);

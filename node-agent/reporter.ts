@@ -27,8 +27,8 @@ export interface ReporterOptions {
   /** `host:port` of the node's service. */
   readonly address: string;
   readonly epoch: string;
-  /** One channel per scheduler replica: each gets a stream of its own. */
-  readonly schedulers: readonly GrpcChannel[];
+  /** One of several: each replica has a reporter of its own. Stays the caller's. */
+  readonly scheduler: GrpcChannel;
   readonly state: () => NodeState;
 }
 
@@ -39,14 +39,12 @@ const COALESCE_MS: Millis = 20;
 const RECONNECT_MS_MIN: Millis = 100;
 const RECONNECT_MS_MAX: Millis = 2 * SECOND;
 
-/** Tells every scheduler what this node holds and how busy it is: everything at first, then what changed. */
+/** Tells a scheduler what this node holds and how busy it is: everything at first, then what changed. */
 export function startReporter(deps: ReporterDeps, options: ReporterOptions): AsyncDisposable {
   const stopping = new AbortController();
-  const streams = options.schedulers.map((scheduler) => new ReportStream(deps, options, scheduler, stopping.signal));
-  const running = Promise.all(streams.map((stream) => stream.run()));
-  const unlisten = deps.changes.listen(() => {
-    for (const stream of streams) stream.nudge();
-  });
+  const stream = new ReportStream(deps, options, stopping.signal);
+  const running = stream.run();
+  const unlisten = deps.changes.listen(() => stream.nudge());
   return {
     async [Symbol.asyncDispose]() {
       unlisten();
@@ -56,18 +54,16 @@ export function startReporter(deps: ReporterDeps, options: ReporterOptions): Asy
   };
 }
 
-/** The stream to one scheduler, opened again whenever it ends. */
+/** The stream to the scheduler, opened again whenever it ends. */
 class ReportStream {
   readonly #deps: ReporterDeps;
   readonly #options: ReporterOptions;
-  readonly #scheduler: GrpcChannel;
   readonly #stopping: AbortSignal;
   #wake = new AbortController();
 
-  constructor(deps: ReporterDeps, options: ReporterOptions, scheduler: GrpcChannel, stopping: AbortSignal) {
+  constructor(deps: ReporterDeps, options: ReporterOptions, stopping: AbortSignal) {
     this.#deps = deps;
     this.#options = options;
-    this.#scheduler = scheduler;
     this.#stopping = stopping;
   }
 
@@ -80,7 +76,7 @@ class ReportStream {
     while (!this.#stopping.aborted) {
       const openedAt = this.#deps.clock.monotonic();
       try {
-        await this.#scheduler.clientStream(ClusterServiceService.report, this.#reports(), { signal: this.#stopping });
+        await this.#options.scheduler.clientStream(ClusterServiceService.report, this.#reports(), { signal: this.#stopping });
       } catch (error) {
         if (this.#stopping.aborted) return;
         if (waitMs === RECONNECT_MS_MIN)

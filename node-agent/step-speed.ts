@@ -1,5 +1,5 @@
 import { type Clock, type Millis, SECOND } from "#kernel";
-import type { EngineLoad } from "./engine/contract.ts";
+import type { EngineLoad } from "./engine/index.ts";
 
 /** What a step costs: stepMs + rows · rowMs + prompt tokens · promptTokenMs. */
 export interface StepCosts {

@@ -1,6 +1,5 @@
 import { type Clock, Fault, type Log, type Millis, SECOND } from "#kernel";
-import type { Engine } from "./engine/contract.ts";
-import type { LossKind } from "./engine/engine-loss.ts";
+import type { Engine, LossKind } from "./engine/index.ts";
 
 /** Starts the engine of one base; rejects with the Fault that says why it can't. */
 export type StartEngine = () => Promise<Engine>;

@@ -28,6 +28,16 @@ export interface Admitted {
   readonly meters: readonly (MeterState & { readonly limit: number })[];
 }
 
+/** What a door may know of a request besides its message. */
+export interface DoorContext {
+  /** The door's own, never used before; without it the core makes one, and with an idempotency key it always does. */
+  readonly requestId?: RequestId | undefined;
+  /** When the client gives up, in milliseconds since the epoch: what can't be served by then is refused at once. */
+  readonly deadlineAt?: Millis | undefined;
+  /** The caller's own span. */
+  readonly trace?: TraceContext | undefined;
+}
+
 /**
  * What both front doors, gRPC and HTTP, do for a caller: everything from the credential to the bill, in the wire's own
  * messages. The doors only translate shapes.
@@ -35,29 +45,20 @@ export interface Admitted {
 export interface InferenceCore {
   /** @throws Fault key_missing or key_unknown, the same for malformed, unknown, expired and revoked. */
   authenticate(credential: string | undefined): Promise<Principal>;
-  /**
-   * Throws before the first message for anything the caller could have known; each message carries cumulative usage.
-   * `requestId`: the door's own, never used before; without it the core makes one, and with an idempotency key it always
-   * does. `trace`: the caller's own span. `deadlineAt`: when the client gives up, in milliseconds since the epoch: what can't be served by then is
-   * refused at once.
-   */
+  /** Throws before the first message for anything the caller could have known; each message carries cumulative usage. */
   generate(
     principal: Principal,
     request: GenerateRequest,
     signal: AbortSignal,
     onAdmitted?: (admitted: Admitted) => void,
-    requestId?: RequestId,
-    deadlineAt?: Millis,
-    trace?: TraceContext,
+    context?: DoorContext,
   ): AsyncIterable<GenerateResponse>;
   score(
     principal: Principal,
     request: ScoreRequest,
     signal: AbortSignal,
     onAdmitted?: (admitted: Admitted) => void,
-    requestId?: RequestId,
-    deadlineAt?: Millis,
-    trace?: TraceContext,
+    context?: DoorContext,
   ): Promise<ScoreResponse>;
   countTokens(principal: Principal, request: CountTokensRequest, signal: AbortSignal): Promise<CountTokensResponse>;
   listModels(principal: Principal): Promise<readonly Model[]>;

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { Millis, Tokens, Usage } from "#kernel";
+import { FIRST_TOKEN_BUCKETS, INTER_TOKEN_BUCKETS, type Millis, type Tokens, type Usage } from "#kernel";
 import type { LedgerEvents } from "./ledger/index.ts";
 
 /** Where a delta stood when its request came, in the words of the metrics. */
@@ -35,11 +35,8 @@ export interface RouterGauges {
   readonly wakeNodesWanted: () => ReadonlyMap<string, number>;
 }
 
-/** From one step of a small model to a cold start under load. */
-const FIRST_TOKEN_BUCKETS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 30, 60];
 /** Most requests wait for nothing; nobody waits for more than twenty seconds. */
 const QUEUE_WAIT_BUCKETS = [0, 0.005, 0.02, 0.08, 0.3, 1.2, 2.5, 5, 10, 20];
-const INTER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 5];
 
 export function createRouterMetrics(registry: Registry, gauges: RouterGauges): RouterMetrics {
   const registers = [registry];

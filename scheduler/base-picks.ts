@@ -58,7 +58,12 @@ export class BasePicks {
     this.#hasRoom = hasRoom;
     this.#refresh();
     const delta = ask.deltaDigest === undefined ? PLAIN_BASE : index.numberOf(ask.deltaDigest, ask.deltaRank);
-    const chosen = this.#choose({ delta, promptTokens: ask.promptTokensEstimate, patienceMs: PATIENCE_MS });
+    const chosen = this.#choose({
+      delta,
+      promptTokens: ask.promptTokensEstimate,
+      patienceMs: PATIENCE_MS,
+      needsSlot: ask.needsSlot ?? false,
+    });
     if (chosen === undefined) return this.#none();
     index.assume(chosen, ask.promptTokensEstimate);
     const residency = usableTier(index.residency(chosen, delta));
@@ -141,7 +146,7 @@ export class BasePicks {
     for (const group of index.rooms.groups) {
       roomElsewhere ||= group.rowsLeast < Number.POSITIVE_INFINITY && this.#hasRoom(group.limits, group.rowsLeast);
       group.visit(0, (node) => {
-        const lacks = this.#refusal(node)!;
+        const lacks = this.#refusal(node) ?? "slot"; // Nothing else would have kept it from being chosen.
         if (REFUSALS.indexOf(lacks) > REFUSALS.indexOf(why)) why = lacks;
         return lacks !== "excluded"; // Those that follow lack no less.
       });

@@ -124,6 +124,18 @@ describe("a decision", () => {
     expect(chosen(cluster(node("a")), asked, new Map([["a", 48]]))).toEqual(["none", "queue"]);
   });
 
+  it("tells who waits for slots elsewhere that all are in use, though rows are free", () => {
+    const full = { load: { timing: { ...TIMING, slotsInUse: 32 } } };
+    const snapshot = cluster(node("a", full), node("b", full));
+    expect(chosen(snapshot)[1]).toBe("home");
+    expect(decide(ask({ needsSlot: true }), snapshot)).toEqual({ kind: "none", why: "slot", roomElsewhere: true });
+    expect(chosen(snapshot, ask({ needsSlot: true, deltaDigest: undefined }))[1]).toBe("base");
+    expect(chosen(cluster(node("a", full), node("b", { ...full, residency: { references: 1 } })), ask({ needsSlot: true }))).toEqual([
+      "b",
+      "slot",
+    ]);
+  });
+
   it("asks the caller whether a node gets more, and says whether another one does", () => {
     const snapshot = cluster(node("a", { load: { rowsRunning: 3 } }), node("b", { load: { rowsRunning: 7, rankMax: 4 } }));
     const below =

@@ -12,6 +12,8 @@ export interface Ask {
   readonly maxTokens: Tokens;
   /** Tried already, without success. */
   readonly excludedNodes: ReadonlySet<NodeId>;
+  /** Not where its delta would have to wait for a slot: the caller knows a better place to wait. Default: it may go there. */
+  readonly needsSlot?: boolean;
 }
 
 /** Why this node: where the delta is expected to be found, or what its place was chosen by. `base`: no delta was asked for. */
@@ -19,9 +21,9 @@ export type Reason = Tier | "copy" | "home" | "spill" | "base";
 
 /**
  * What the node that came nearest lacked, from far to near: there is none at all; none has the base, none of those is ready, takes
- * the rank, was not tried already, has room in its queue, gets more by the caller's own rule.
+ * the rank, was not tried already, has room in its queue, gets more by the caller's own rule, has a slot for the delta.
  */
-export const REFUSALS = ["membership", "base", "ready", "rank", "excluded", "queue", "full"] as const;
+export const REFUSALS = ["membership", "base", "ready", "rank", "excluded", "queue", "full", "slot"] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 export type Decision =

@@ -5,3 +5,4 @@ export { rowsAhead } from "./load.ts";
 export * from "./placement/index.ts";
 export { hashText } from "./rendezvous.ts";
 export { usableTier } from "./residency.ts";
+export { type Ahead, anyRoom, roomFor, SLOT_WAIT_MS_MAX } from "./row-room.ts";

@@ -4,7 +4,7 @@ import { Fault } from "#kernel";
 export const PROVIDERS = ["cpu", "webgpu", "cuda"] as const;
 export type Provider = (typeof PROVIDERS)[number];
 
-/** How the weights of a base's linear layers lie in memory; `int8` and `int4` are quantised by blocks when the base is loaded. */
+/** How the weights of a base's linear layers lie in memory; `int8` and `int4` are quantised when the base is loaded. */
 export const WEIGHT_FORMATS = ["float32", "float16", "int8", "int4"] as const;
 export type WeightFormat = (typeof WEIGHT_FORMATS)[number];
 

@@ -1,4 +1,14 @@
-import { assert, type Clock, counterDifferenceMax, Fault, isFault, type Millis, type TenantId, VirtualTokenCounter } from "#kernel";
+import {
+  assert,
+  type Clock,
+  counterDifferenceMax,
+  Fault,
+  isFault,
+  type Millis,
+  type TenantId,
+  TURN_SPARE,
+  VirtualTokenCounter,
+} from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
 import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot } from "./contract.ts";
 import { EngineLoss } from "./engine-loss.ts";
@@ -49,7 +59,7 @@ class BatchingEngine implements Engine {
   readonly #prefixes: PrefixCache;
   readonly #speculation: Speculation;
   /** Who gets a row next. */
-  readonly #turns = new VirtualTokenCounter<TenantId>();
+  readonly #turns = new VirtualTokenCounter<TenantId>({ spare: TURN_SPARE });
   readonly #service: Service;
   /** In order of arrival, but that whoever was parked is before those who never had a row. */
   #waiting = new Set<Sequence>();

@@ -24,7 +24,7 @@ const runningOf = fc
     chunkTokensMax: fc.constantFrom(32, Number.POSITIVE_INFINITY),
     computedTokens: fc.nat(500),
     timesParked: fc.nat(5),
-    stepsPassedOver: fc.nat(9),
+    stepsPassedOver: fc.nat(17),
     reservedTokens: fc.integer({ min: 1, max: 500 }),
   })
   .map((sequence): RunningSequence => (sequence.phase === "decoding" ? { ...sequence, pendingTokens: 1 } : sequence));
@@ -63,7 +63,7 @@ describe("a step", () => {
         const rows = (sequence: RunningSequence) => active.filter(({ tenantId }) => tenantId === sequence.tenantId).length;
         const prefills = active.filter(({ phase }) => phase === "prefilling");
         fc.pre(prefills.length > 0);
-        const late = prefills.find(({ stepsPassedOver }) => stepsPassedOver >= 8);
+        const late = prefills.find(({ stepsPassedOver }) => stepsPassedOver >= 16);
         const first = late ?? prefills.sort((one, other) => rows(one) - rows(other))[0]!;
         const share = planStep(running, budget, ALIKE).find(({ sequence }) => sequence === first);
         const least = Math.min(first.pendingTokens, first.chunkTokensMax, budget.prefillTokensMax / 2);
@@ -92,15 +92,15 @@ describe("a step", () => {
     expect(plan).toEqual([{ sequence: light, tokenCount: 256 }]);
   });
 
-  test("passes nobody over for more than eight steps in a row", () => {
+  test("passes nobody over for more than sixteen steps in a row", () => {
     const hot = [prefill(1000, "hot"), prefill(1000, "hot")];
     let passedOver = 0;
-    for (let step = 0; step < 40; step++) {
+    for (let step = 0; step < 80; step++) {
       const running = [...hot, prefill(400, "light")];
       const planned = new Set(planStep(running, BUDGET, ALIKE).map(({ sequence }) => sequence));
       for (const sequence of hot) sequence.stepsPassedOver = planned.has(sequence) ? 0 : sequence.stepsPassedOver + 1;
       passedOver = planned.has(hot[0]!) ? 0 : passedOver + 1;
-      expect(passedOver).toBeLessThanOrEqual(8);
+      expect(passedOver).toBeLessThanOrEqual(16);
     }
   });
 

@@ -1,4 +1,4 @@
-import { rowsToShare, type TenantId, type Tokens } from "#kernel";
+import { hasFarFewer, rowsToShare, type TenantId, type Tokens } from "#kernel";
 
 /** A sequence that waits for a row. */
 export interface WaitingSequence {
@@ -99,11 +99,8 @@ function fits(wanted: WaitingSequence, room: Room, freed: WaitingSequence): bool
   return wanted.reservedTokens <= room.kvTokens + freed.reservedTokens;
 }
 
-/** So many steps in a row others' prompts may go before one's own: then it is its turn. */
-const PASSED_OVER_MAX = 8;
-
-/** Tenants whose rows differ by less are alike: rows come and go one by one. */
-const YIELDING_ROWS_RATIO = 2;
+/** So many steps in a row others' prompts may go before one's own: then it is its turn. As many as two prompts of a conversation take in short steps. */
+const PASSED_OVER_MAX = 16;
 
 /**
  * The next step over `running`, which is in order of admission. Every decoding row advances by one token, whatever is being
@@ -122,7 +119,7 @@ export function planStep<S extends RunningSequence>(running: readonly S[], budge
   const prompted = new Set(prefilled.keys().map(({ tenantId }) => tenantId));
   const stepsYieldedMax = Math.ceil(budget.yieldTokensMax / budget.prefillTokensMax) - 1;
   const yieldsTo = (other: TenantId, own: TenantId) =>
-    rowsOf(own) > YIELDING_ROWS_RATIO * rowsOf(other) && service.of(other) <= service.of(own) + service.differenceMax;
+    hasFarFewer(rowsOf(other), rowsOf(own)) && service.of(other) <= service.of(own) + service.differenceMax;
   const yields = ({ tenantId, stepsPassedOver }: S) =>
     stepsPassedOver < stepsYieldedMax && prompted.values().some((other) => yieldsTo(other, tenantId));
   const decoded = (sequence: S) => (yields(sequence) ? 0 : 1);

@@ -1,7 +1,7 @@
 import { assert, type Tokens } from "#kernel";
 import type { TokenLogprob as WireTokenLogprob } from "#proto";
 import type { BaseHost, EngineUse } from "../base-host.ts";
-import type { SequenceSpec } from "../engine/contract.ts";
+import type { SequenceSpec } from "../engine/index.ts";
 import { createChoiceText } from "./choice-text.ts";
 import type { GenerationRequest } from "./generation-request.ts";
 import { toWireLogprob } from "./token-logprobs.ts";

@@ -1,7 +1,7 @@
 import { Fault, mix64, type Random, type Tokens } from "#kernel";
 import type { BaseInfo } from "#model";
 import type { Sampling as WireSampling } from "#proto";
-import type { Sampling } from "../engine/contract.ts";
+import type { Sampling } from "../engine/index.ts";
 import type { GenerationDefaults } from "./generation-defaults.ts";
 
 /** How all choices of one request are made: every default applied, every range checked. */

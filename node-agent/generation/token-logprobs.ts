@@ -1,6 +1,6 @@
 import type { TextCodec } from "#model";
 import type { TokenLogprob as WireTokenLogprob } from "#proto";
-import type { TokenLogprob } from "../engine/contract.ts";
+import type { TokenLogprob } from "../engine/index.ts";
 
 /**
  * A token with its text and bytes, its log-probability and those of its alternatives. Where it has none it reports 0: the

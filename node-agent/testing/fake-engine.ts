@@ -1,10 +1,18 @@
 import { Fault } from "#kernel";
 import type { BaseInfo, LoadedDelta } from "#model";
-import type { Engine, EngineLoad, SequenceEvent, SequenceSpec, Slot, TokenLogprob } from "../engine/contract.ts";
-import { EngineLoss, type LossKind } from "../engine/engine-loss.ts";
+import {
+  type Engine,
+  type EngineLoad,
+  EngineLoss,
+  type LossKind,
+  type SequenceEvent,
+  type SequenceSpec,
+  type Slot,
+  type TokenLogprob,
+} from "../engine/index.ts";
 
 /** The token after `context`, by arithmetic; never one of the first two, which are special in the golden bases. */
-export function fakeNext(context: readonly number[], vocabularySize: number, shift = 0): number {
+function fakeNext(context: readonly number[], vocabularySize: number, shift = 0): number {
   const sum = context.reduce((total, token, index) => total + token * (index + 3), shift * 17);
   return 2 + (sum % (vocabularySize - 2));
 }

@@ -1,7 +1,8 @@
-import { assert, Fault, type Millis, SECOND, type TenantId, TOKEN_WEIGHTS, type Tokens, VirtualTokenCounter } from "#kernel";
+import { assert, Fault, type Millis, SECOND, type TenantId, TOKEN_WEIGHTS, type Tokens, TURN_SPARE, VirtualTokenCounter } from "#kernel";
+import type { Ahead } from "#scheduler";
 import { DrainRate } from "./drain-rate.ts";
 import type { QueueLimits } from "./fair-queue.ts";
-import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
+import type { Placement, PlacementAsk } from "./placement.ts";
 import type { RoomPlace } from "./waiting-room.ts";
 
 /** A request that waits for a node. Exactly one of `placed` and `refused` is called, once it has left the queue. */
@@ -41,13 +42,15 @@ const STANDSTILL_TOKENS_PER_SECOND = 1;
 
 /** Those who wait for one base: a line for each tenant, and whose turn it is. Says who and when, never waits itself. */
 export class BaseQueue {
-  readonly turns = new VirtualTokenCounter<TenantId>();
+  readonly turns = new VirtualTokenCounter<TenantId>({ spare: TURN_SPARE });
   readonly #lines = new Map<TenantId, Line>();
   readonly #rate = new DrainRate();
   #depth = 0;
   #cost = 0;
   #lastTenant: TenantId | undefined;
   #asleep = false;
+  /** Whether whoever was tried last found all nodes full: who comes now need not try. */
+  isFull = false;
   /** When a node last came up for the base. */
   #awokeAt: Millis = Number.NEGATIVE_INFINITY;
   /** When requests of two tenants last came one after the other. */
@@ -156,10 +159,9 @@ export class BaseQueue {
     return line.standsStill;
   }
 
-  /** Who is first of the tenant whose turn it is. */
-  next(passed: ReadonlySet<TenantId>): Waiting | undefined {
-    const tenantId = this.turns.next(passed);
-    return tenantId === undefined ? undefined : first(this.#lines.get(tenantId)!);
+  /** Who is first of a tenant that waits. */
+  firstOf(tenantId: TenantId): Waiting {
+    return first(this.#lines.get(tenantId)!);
   }
 
   /** Who must make room when the queue is full: the last to come of the tenant with the longest line. */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { asTenantId, Fault, SECOND, VirtualClock } from "#kernel";
+import { asTenantId, Fault, SECOND, TURN_SPARE, VirtualClock } from "#kernel";
+import { type Ahead, SLOT_WAIT_MS_MAX } from "#scheduler";
 import { BASE_DIGEST, nodeView } from "../testing/cluster-of.ts";
 import { type Attempt, FairQueue, QUEUE_LIMITS, type QueueLimits, type Turn } from "./fair-queue.ts";
-import type { Ahead, PlacementAsk } from "./placement.ts";
+import type { PlacementAsk } from "./placement.ts";
 
 const never = new AbortController().signal;
 const NODE = nodeView("a");
@@ -106,7 +107,7 @@ describe("without room", () => {
     const other = queue.enter(askOf("other"), never) as Turn;
     state.rows = 0;
     void entered(queue, askOf("deaf"));
-    other.produced(50); // By now it was given more than who does not read.
+    other.produced(TURN_SPARE); // By now it was given more than who does not read, beyond what is spared.
     end(other);
     const next = entered(queue, askOf("other"));
     await clock.advance(900);
@@ -158,6 +159,20 @@ describe("without room", () => {
     state.rows = 1;
     await clock.advance(100); // Nobody said that there is room: it is looked for.
     expect(wide.turn).toBeDefined();
+  });
+
+  test("who needs a slot waits here, then where the slot will be; meanwhile whoever comes may find one", async () => {
+    const { clock, queue, state } = queueBefore(2);
+    state.instead = ({ tenantId, needsSlot }) => (tenantId === asTenantId("large") && needsSlot ? { kind: "unfit" } : undefined);
+    const large = entered(queue, askOf("large"));
+    await clock.advance(1);
+    const small = entered(queue, askOf("small"));
+    await clock.advance(1);
+    expect(small.turn).toBeDefined();
+    await clock.advance(SLOT_WAIT_MS_MAX - SECOND);
+    expect(large).toEqual({});
+    await clock.advance(2 * SECOND);
+    expect(large.turn).toBeDefined();
   });
 
   test("nodes that all went away are waited for, but not for ever", async () => {

@@ -1,6 +1,7 @@
-import { type BaseDigest, type Clock, Fault, type Millis, SECOND, type Tokens } from "#kernel";
+import { type BaseDigest, type Clock, Fault, type Millis, SECOND, serveInTurn, type TenantId, type Tokens, type TurnEnd } from "#kernel";
+import { type Ahead, SLOT_WAIT_MS_MAX } from "#scheduler";
 import { BaseQueue, type Waiting } from "./base-queue.ts";
-import type { Ahead, Placement, PlacementAsk } from "./placement.ts";
+import type { Placement, PlacementAsk } from "./placement.ts";
 import { type WaitEnd, WaitingRoom } from "./waiting-room.ts";
 
 export interface QueueLimits {
@@ -57,8 +58,6 @@ export interface Turn extends Disposable {
 
 /** Rows end and snapshots come as events; this is for what is none: a failed node that is tried again, a wait that has lasted too long. */
 const POLL_MS: Millis = 100;
-/** How many may be passed over in one look: those whose rank only some nodes take, while others idle. */
-const PASSED_MAX = 8;
 
 /**
  * Who gets the next row of a base. A request is sent to a node only when that has room for it; otherwise it waits here,
@@ -114,7 +113,7 @@ export class FairQueue {
     const ended = this.#room.used(ask.baseName);
     try {
       if (base.depth === 0) {
-        const attempt = this.#tryPlace(base, ask);
+        const attempt = this.#tryPlace(base, ask, 0);
         if (attempt.kind === "none" && !this.#isWoken(base, ask)) throw attempt.fault;
         if (attempt.kind === "placed") {
           this.#deps.onWaited(0);
@@ -176,6 +175,7 @@ export class FairQueue {
       signal.addEventListener("abort", abort, { once: true });
       base.add(waiting, now);
       if (base.ahead(ask.tenantId, now) !== "not") this.#serve(base);
+      else if (!base.isFull && base.firstOf(ask.tenantId) === waiting) this.#serveFirstOf(base, ask.tenantId);
       if (!this.#polling) void this.#poll();
     });
   }
@@ -185,25 +185,29 @@ export class FairQueue {
    * not hold up those with less than their share, for whom a node takes rows back.
    */
   #serve(base: BaseQueue): void {
-    const now = this.#deps.clock.monotonic();
-    const passed = new Set<PlacementAsk["tenantId"]>();
-    for (let waiting = base.next(passed); waiting && passed.size < PASSED_MAX; waiting = base.next(passed)) {
-      const attempt = this.#tryPlace(base, waiting.ask);
-      if (attempt.kind === "full" && !base.standsStill(waiting, now)) return;
-      if (attempt.kind === "placed") {
-        base.serve(waiting, now);
-        this.#deps.onWaited(now - waiting.since);
-        waiting.placed(attempt.placement);
-      } else {
-        passed.add(waiting.ask.tenantId); // Its nodes may come back: it goes on waiting.
-        waiting.fault = attempt.kind === "none" ? attempt.fault : undefined;
-      }
-    }
+    serveInTurn(base.turns, (tenantId) => this.#serveFirstOf(base, tenantId));
   }
 
-  #tryPlace(base: BaseQueue, ask: PlacementAsk): Attempt {
+  #serveFirstOf(base: BaseQueue, tenantId: TenantId): TurnEnd {
     const now = this.#deps.clock.monotonic();
-    const attempt = this.#deps.tryPlace(ask, base.ahead(ask.tenantId, now));
+    const waiting = base.firstOf(tenantId);
+    const attempt = this.#tryPlace(base, waiting.ask, base.waitedMs(waiting, now));
+    if (attempt.kind === "full" && !base.standsStill(waiting, now)) return "full";
+    if (attempt.kind === "placed") {
+      base.serve(waiting, now);
+      this.#deps.onWaited(now - waiting.since);
+      waiting.placed(attempt.placement);
+      return "served";
+    }
+    waiting.fault = attempt.kind === "none" ? attempt.fault : undefined;
+    return "passed"; // Its nodes may come back: it goes on waiting.
+  }
+
+  #tryPlace(base: BaseQueue, ask: PlacementAsk, waitedMs: Millis): Attempt {
+    const now = this.#deps.clock.monotonic();
+    const needsSlot = waitedMs < SLOT_WAIT_MS_MAX;
+    const attempt = this.#deps.tryPlace({ ...ask, needsSlot }, base.ahead(ask.tenantId, now));
+    base.isFull = attempt.kind === "full";
     base.sleeps(attempt.kind === "none" && attempt.asleep === true, now);
     return attempt;
   }

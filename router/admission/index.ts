@@ -2,7 +2,7 @@ export { type Admission, type AdmissionDeps, admit, type ClaimFacts, OPERATOR_TE
 export { type Attempt, FairQueue, QUEUE_LIMITS, type QueueLimits, type Turn } from "./fair-queue.ts";
 export { Idempotency, type Recording } from "./idempotency.ts";
 export { Limits, NOTHING_TAKEN, type Taken } from "./limits.ts";
-export type { Ahead, Placement, PlacementAsk } from "./placement.ts";
+export type { Placement, PlacementAsk } from "./placement.ts";
 export { ends } from "./recorded-answer.ts";
 export { identify } from "./request-identity.ts";
 export { REQUEST_SLOT_LIMITS, type RequestSlotLimits, RequestSlots } from "./request-slots.ts";

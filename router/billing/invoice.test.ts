@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { asTenantId, formatUsd } from "#kernel";
+import { asTenantId, DAY, formatUsd } from "#kernel";
 import { readInvoice } from "./invoice.ts";
-import { DAY, monthPeriod } from "./period.ts";
+import { monthPeriod } from "./period.ts";
 import { claimOf, NOON, openBooks } from "./testing/open-books.ts";
 
 const ACME = asTenantId("acme");

@@ -1,8 +1,8 @@
-import { Fault, type Millis, type NanoUsd, type TenantId } from "#kernel";
+import { DAY, Fault, type Millis, type NanoUsd, type TenantId } from "#kernel";
 import type { Head, Journal } from "#state";
 import type { Ledger, PostedCorrection, UsageRow } from "../ledger/index.ts";
 import type { PriceLookup } from "../prices/index.ts";
-import { DAY, monthPeriod } from "./period.ts";
+import { monthPeriod } from "./period.ts";
 import { type PricedTokens, type PriceLists, pricedTokens, priceListsOf, ratesIn } from "./priced-tokens.ts";
 
 /** Tokens of one kind that one model used at one price. */
@@ -29,14 +29,14 @@ export interface Invoice {
 }
 
 /** How long claims of a month may still come: a node that was cut off delivers when it is back. */
-export const CLAIM_GRACE_MS: Millis = DAY;
+const CLAIM_GRACE_MS: Millis = DAY;
 
 /**
  * The invoice of a month, from nothing but its arguments.
  * @param rows by base, model and price version
  * @throws Fault checksum_mismatch when the tokens do not come to what the book charged for them: such a bill is never sent
  */
-export function invoiceOf(
+function invoiceOf(
   given: Pick<Invoice, "tenantId" | "month" | "corrections" | "head"> & {
     readonly rows: readonly UsageRow[];
     readonly prices: PriceLists;

@@ -1,8 +1,6 @@
-import { Fault, MINUTE, type Millis } from "#kernel";
+import { Fault, type Millis } from "#kernel";
 
 /** All of it in UTC: a month, a day and an hour mean the same to everybody who reads the bill. */
-export const HOUR: Millis = 60 * MINUTE;
-export const DAY: Millis = 24 * HOUR;
 
 /** From `since` (included) to `until` (excluded). */
 export interface Period {

@@ -1,9 +1,9 @@
-import type { Millis, NanoUsd, TenantId, Tokens } from "#kernel";
+import { DAY, HOUR, type Millis, type NanoUsd, type TenantId, type Tokens } from "#kernel";
 import type { Journal } from "#state";
 import { type CatalogView, STANDARD_PLAN } from "../catalog/index.ts";
 import { type Ledger, readNodeHours, type UsageRow } from "../ledger/index.ts";
 import { priceVersionAt } from "../prices/index.ts";
-import { DAY, HOUR, type Period, startOf } from "./period.ts";
+import { type Period, startOf } from "./period.ts";
 
 /** What a base earned, and what the nodes cost that stood ready with it. */
 export interface BaseRevenue {

@@ -1,5 +1,5 @@
 import type { BlobStore } from "#blobs";
-import { type Clock, every, type Log, MINUTE, type Millis, toFault } from "#kernel";
+import { type Clock, DAY, every, HOUR, type Log, type Millis, toFault } from "#kernel";
 import type { Records } from "#state";
 import { isJobOver, recordKey } from "../catalog/index.ts";
 import type { RandomSecret } from "../keys/index.ts";
@@ -21,10 +21,10 @@ export interface BlobCollectionOptions {
   readonly everyMs: Millis;
 }
 
-export const BLOB_COLLECTION: BlobCollectionOptions = { graceMs: 24 * 60 * MINUTE, everyMs: 60 * MINUTE };
+export const BLOB_COLLECTION: BlobCollectionOptions = { graceMs: DAY, everyMs: HOUR };
 
 /** No upload takes longer: the slowest line that is any use brings the largest delta in this time. */
-const UPLOAD_MS_MAX: Millis = 60 * MINUTE;
+const UPLOAD_MS_MAX: Millis = HOUR;
 
 type OwnerKind = "delta" | "file" | "job";
 

@@ -14,7 +14,7 @@ import {
 } from "#kernel";
 
 /** The two files of a delta, by the part of the upload they come in. */
-export const FILE_NAMES = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
+const FILE_NAMES = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
 export type DeltaFile = keyof typeof FILE_NAMES;
 
 /** A piece of an upload or a download. */
@@ -26,7 +26,7 @@ export interface DeltaPiece {
 export type DeltaFileLimits = Readonly<Record<DeltaFile, Bytes>>;
 
 /** A configuration is a page of JSON. Rank 512 on all linears of an 8 B model, in float32, is 1.3 GiB. */
-export const DELTA_FILE_LIMITS: DeltaFileLimits = { config: 256 * KIB, weights: 2 * GIB };
+const DELTA_FILE_LIMITS: DeltaFileLimits = { config: 256 * KIB, weights: 2 * GIB };
 
 /** What a delta's digest is made of, besides its files. */
 export interface StoredDelta {

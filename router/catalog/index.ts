@@ -17,15 +17,5 @@ export {
   STANDARD_PLAN,
   type TenantRecord,
 } from "./record-shapes.ts";
-export {
-  choose,
-  type DeltaReference,
-  findDelta,
-  mayUse,
-  type NameSources,
-  resolveModel,
-  type Target,
-  targetOf,
-  unknownModel,
-} from "./resolution.ts";
-export { CatalogView, type OwnedKind } from "./view.ts";
+export { choose, type DeltaReference, findDelta, mayUse, type NameSources, resolveModel, type Target, unknownModel } from "./resolution.ts";
+export { CatalogView } from "./view.ts";

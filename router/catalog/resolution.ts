@@ -67,7 +67,7 @@ export function mayUse(viewer: Viewer, owner: TenantId): boolean {
   return viewer.tenantId === undefined || viewer.tenantId === owner;
 }
 
-export function targetOf(delta: DeltaRecord): Target {
+function targetOf(delta: DeltaRecord): Target {
   const { digest, tenantId, baseDigest, baseName, rank } = delta;
   return { model: deltaName(delta), baseName, baseDigest, delta: { digest, tenantId, baseDigest }, deltaRank: rank };
 }

@@ -11,7 +11,7 @@ export interface FileLimits {
   readonly tenantUploadsMax: number;
 }
 
-/** As OpenAI: a training file has at most 512 MB. The rest keeps one tenant from filling the disk, or everyone's memory with records. */
+/** As OpenAI: a training file has at most 512 MiB. The rest keeps one tenant from filling the disk, or everyone's memory with records. */
 export const FILE_LIMITS: FileLimits = {
   fileBytesMax: 512 * MIB,
   tenantBytesMax: 16 * GIB,

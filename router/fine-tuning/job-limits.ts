@@ -1,4 +1,4 @@
-import { type Bytes, GIB, MINUTE, type Millis, SECOND, type Tokens } from "#kernel";
+import { type Bytes, DAY, GIB, type Millis, SECOND, type Tokens } from "#kernel";
 
 /** What fine-tuning jobs may take up. */
 export interface JobLimits {
@@ -13,7 +13,7 @@ export interface JobLimits {
   readonly checkpointBytesMax: Bytes;
   /** Callable checkpoints of one job; the oldest goes. As OpenAI, which keeps three. */
   readonly checkpointsMax: number;
-  /** A trainer that has not reported for so long has lost the job. It reports every second. */
+  /** A trainer that has not reported for so long has lost the job. It reports twice a second. */
   readonly leaseMs: Millis;
 }
 
@@ -32,4 +32,4 @@ export const LEASE_WAIT_MS: Millis = 5 * SECOND;
 /** Changes that other routers made are seen within this time. */
 export const POLL_MS: Millis = 250;
 /** Money is set aside no longer: a job that nobody resumed for so long gives it back. */
-export const HOLD_MS: Millis = 60 * 24 * 60 * MINUTE;
+export const HOLD_MS: Millis = 60 * DAY;

@@ -10,20 +10,11 @@ import {
   type Snapshot,
   toFault,
 } from "#kernel";
-import { ClusterPicks, type Decision, type HasRoom } from "#scheduler";
-import {
-  type Ahead,
-  type Attempt,
-  FairQueue,
-  type Placement,
-  type PlacementAsk,
-  type QueueLimits,
-  type WaitingRoom,
-} from "../admission/index.ts";
+import { type Ahead, anyRoom, ClusterPicks, type Decision, type HasRoom, type Refusal, roomFor } from "#scheduler";
+import { type Attempt, FairQueue, type Placement, type PlacementAsk, type QueueLimits, type WaitingRoom } from "../admission/index.ts";
 import type { NodeClient, NodeTransport } from "../nodes/index.ts";
 import { AssumedLoad } from "./assumed-load.ts";
 import { FailedNodes } from "./failed-nodes.ts";
-import { anyRoom, roomFor } from "./node-room.ts";
 import { ATTEMPTS_MAX } from "./request-progress.ts";
 
 /** How long a request that has begun waits for a node: an agent restarts its engine within 2 s, and itself within 4. */
@@ -43,6 +34,9 @@ export interface DispatcherDeps {
   /** Default: no base is woken. */
   readonly room?: WaitingRoom;
 }
+
+/** What a node may lack now and have in a moment. */
+const WAITED_FOR: ReadonlySet<Refusal> = new Set(["full", "queue", "excluded", "slot"]);
 
 /** A node that was chosen to answer, the way to it, and the how manieth try this is. */
 export interface Asked {
@@ -100,7 +94,7 @@ export class Dispatcher {
     const decision = this.#decide(ask, this.#lost.present(), roomFor(ahead));
     if (decision.kind === "node") return { kind: "placed", placement: this.#placed(ask, decision) };
     // A node whose connection was lost is back with its next report, or known to be gone: that is worth a wait.
-    if (decision.why !== "full" && decision.why !== "queue" && decision.why !== "excluded") {
+    if (!WAITED_FOR.has(decision.why)) {
       return { kind: "none", fault: this.#refusal(decision.why), asleep: !this.#isServed(ask.baseDigest) };
     }
     return { kind: decision.roomElsewhere ? "unfit" : "full" };

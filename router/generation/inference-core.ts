@@ -1,4 +1,4 @@
-import type { ClaimOutbox, Clock, Log, Millis, Random, RequestId, TraceContext, Tracer, Usage } from "#kernel";
+import type { ClaimOutbox, Clock, Log, Random, Tracer, Usage } from "#kernel";
 import {
   type CountTokensRequest,
   type GenerateRequest,
@@ -19,7 +19,7 @@ import {
   type Recording,
   type Taken,
 } from "../admission/index.ts";
-import type { Admitted, InferenceCore, Principal } from "../contract.ts";
+import type { Admitted, DoorContext, InferenceCore, Principal } from "../contract.ts";
 import type { RouterMetrics } from "../metrics.ts";
 import { newRequestId } from "../request-id.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -43,23 +43,18 @@ export interface InferenceDeps extends AdmissionDeps {
   readonly ready: () => boolean;
 }
 
-/** What a door says of a request besides its message. */
-interface Call {
+/** Who asks, and what the door says of the request besides its message. */
+interface Call extends DoorContext {
   readonly principal: Principal;
   readonly signal: AbortSignal;
   readonly onAdmitted: ((admitted: Admitted) => void) | undefined;
-  readonly requestId: RequestId | undefined;
-  readonly deadlineAt: Millis | undefined;
-  readonly trace: TraceContext | undefined;
 }
 
 export function createInferenceCore(deps: InferenceDeps): InferenceCore {
   return {
     authenticate: async (credential) => deps.access.authenticate(credential),
-    generate: (principal, request, signal, onAdmitted, requestId, deadlineAt, trace) =>
-      generate(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt, trace }),
-    score: (principal, request, signal, onAdmitted, requestId, deadlineAt, trace) =>
-      score(deps, request, { principal, signal, onAdmitted, requestId, deadlineAt, trace }),
+    generate: (principal, request, signal, onAdmitted, context) => generate(deps, request, { ...context, principal, signal, onAdmitted }),
+    score: (principal, request, signal, onAdmitted, context) => score(deps, request, { ...context, principal, signal, onAdmitted }),
     countTokens: (principal, request, signal) => countTokens(deps, principal, request, signal),
     listModels: async (principal) => listModels(deps.names, principal),
     getModel: async (principal, name) => getModel(deps.names, principal, name),

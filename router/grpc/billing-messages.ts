@@ -1,4 +1,4 @@
-import { Fault, formatUsd } from "#kernel";
+import { Fault, formatUsd, HOUR } from "#kernel";
 import {
   UsageDimension as DimensionMessage,
   ExportFormat,
@@ -6,7 +6,7 @@ import {
   type Invoice as InvoiceMessage,
   type UsageRow as UsageRowMessage,
 } from "#proto";
-import { dayOf, EXPORTERS, type Exporter, HOUR, type Invoice, type RevenueReport } from "../billing/index.ts";
+import { dayOf, EXPORTERS, type Exporter, type Invoice, type RevenueReport } from "../billing/index.ts";
 import type { UsageDimension, UsageRow } from "../ledger/index.ts";
 import { formatRate } from "../prices/index.ts";
 

@@ -100,7 +100,7 @@ type MetricField = keyof typeof METRICS;
 const COUNTS = { step: "step", trainedTokens: "trained_tokens", elapsedS: "elapsed_s" } as const;
 const CLASSIFICATION = "classification/";
 
-export function metricsMessage(metrics: Readonly<Record<string, number>>): StepMetrics {
+function metricsMessage(metrics: Readonly<Record<string, number>>): StepMetrics {
   const measured = (Object.keys(METRICS) as MetricField[]).flatMap((field) => {
     const value = metrics[METRICS[field]];
     return value === undefined ? [] : [[field, value] as const];

@@ -1,2 +1,2 @@
-export { type AdminDoorDeps, startAdminDoor } from "./admin-door.ts";
-export { type GrpcDoorDeps, startGrpcDoor } from "./grpc-door.ts";
+export { startAdminDoor } from "./admin-door.ts";
+export { startGrpcDoor } from "./grpc-door.ts";

@@ -39,15 +39,15 @@ async function* askOne(
   { principal, requestId, idempotencyKey, deadlineAt, trace, signal, onAdmitted, promptField }: Asking,
 ): AsyncGenerator<GenerateResponse> {
   const question = questions[index]!;
-  const id = questions.length === 1 ? requestId : partOf(requestId, index);
+  const context = { requestId: questions.length === 1 ? requestId : partOf(requestId, index), deadlineAt, trace };
   try {
     if (question.kind === "score") {
       const { request } = question;
-      const scored = await core.score(principal, request, signal, onAdmitted, id, deadlineAt, trace);
+      const scored = await core.score(principal, request, signal, onAdmitted, context);
       yield { ...SCORED, requestId: scored.requestId, model: request.model, usage: scored.usage, prompt: scored.tokens };
     } else {
       const request = { ...question.request, idempotencyKey: keyOf(idempotencyKey, index) };
-      yield* core.generate(principal, request, signal, onAdmitted, id, deadlineAt, trace);
+      yield* core.generate(principal, request, signal, onAdmitted, context);
     }
   } catch (error) {
     signal.throwIfAborted();

@@ -78,7 +78,8 @@ function notFound(method: string, path: string): HttpError {
 function httpErrorOf(error: FastifyError | Error): HttpError {
   const status = "statusCode" in error ? error.statusCode : undefined;
   if (error instanceof Fault || status === undefined || status >= 500) return faultToHttp(toFault(error));
-  if (status === 415 || status === 406) return refusalToHttp({ kind: "content_type", message: error.message });
+  if (status === 415 || status === 406)
+    return refusalToHttp({ kind: "content_type", message: "the header content-type must be application/json" });
   const reason = status === 413 ? "message_too_large" : "message_malformed";
   return faultToHttp(new Fault(reason, error.message, { cause: error }));
 }

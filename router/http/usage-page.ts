@@ -1,4 +1,4 @@
-import { formatUsd, type Millis, type NanoUsd, type TenantId, type Tokens } from "#kernel";
+import { DAY, formatUsd, HOUR, MINUTE, type Millis, type NanoUsd, type TenantId, type Tokens } from "#kernel";
 import { startOf, type TokenKind, tokensByPrice } from "../billing/index.ts";
 import type { Ledger, PostedCorrection, UsageDimension, UsageRow } from "../ledger/index.ts";
 import type { PriceLookup } from "../prices/index.ts";
@@ -24,9 +24,9 @@ type Reader = Pick<Ledger, "usage" | "corrections" | "tenants">;
 type Whose = TenantId | undefined;
 
 const WIDTHS: ReadonlyMap<Millis, UsageDimension> = new Map([
-  [60_000, "minute"],
-  [3_600_000, "hour"],
-  [86_400_000, "day"],
+  [MINUTE, "minute"],
+  [HOUR, "hour"],
+  [DAY, "day"],
 ]);
 
 /** `GET /v1/organization/usage/completions`: `input_tokens` includes the cached ones. */

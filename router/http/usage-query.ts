@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { Fault, MINUTE, type Millis } from "#kernel";
-import { DAY, HOUR, startOf } from "../billing/index.ts";
+import { DAY, Fault, HOUR, MINUTE, type Millis } from "#kernel";
+import { startOf } from "../billing/index.ts";
 
 /** What a page of OpenAI's usage or costs is asked for by. */
 export interface PageQuery {

@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import OpenAI, { BadRequestError, PermissionDeniedError } from "openai";
 import { describe, expect, test } from "vitest";
-import { asKeyId, asProjectId, asTenantId, Fault, formatUsd, systemClock } from "#kernel";
+import { asKeyId, asProjectId, asTenantId, DAY, Fault, formatUsd, HOUR, systemClock } from "#kernel";
 import { ACME, RIVAL } from "../billing/testing/exported.ts";
 import { type Books, claimOf, NOON, openBooks } from "../billing/testing/open-books.ts";
 import type { Principal } from "../contract.ts";
@@ -10,8 +10,6 @@ import { guardRoutes } from "./access.ts";
 import { answerRefusals } from "./refusals.ts";
 import { addUsageRoutes } from "./usage-routes.ts";
 
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
 const MIDNIGHT = NOON - 12 * HOUR;
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { asTenantId, isFault, VirtualClock } from "#kernel";
+import { asTenantId, HOUR, isFault, VirtualClock } from "#kernel";
 import { openEmbeddedStore } from "#state";
 import { type Catalog, startCatalog } from "../catalog/index.ts";
 import { Access } from "./access.ts";
@@ -9,7 +9,6 @@ import { issueKey, revokeKey } from "./keys.ts";
 import { createTenant, resumeTenant, suspendTenant } from "./tenants.ts";
 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
-const HOUR = 3_600_000;
 
 /** Two routers' views of one store. */
 async function setUp() {

@@ -1,4 +1,4 @@
-export { Access, type WatchedAccess } from "./access.ts";
+export { Access } from "./access.ts";
 export { authenticate } from "./authentication.ts";
 export type { RandomSecret } from "./key-text.ts";
 export { KeyUses, keepKeyUses } from "./key-uses.ts";

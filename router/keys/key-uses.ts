@@ -1,10 +1,10 @@
-import { type Clock, every, type KeyId, type Log, MINUTE, type Millis, toFault } from "#kernel";
+import { type Clock, every, HOUR, type KeyId, type Log, MINUTE, type Millis, toFault } from "#kernel";
 import type { Catalog } from "../catalog/index.ts";
 
 /** What a router tells of its own; a finer answer would say when exactly somebody works. */
 const GRAIN_MS: Millis = MINUTE;
 /** A key that is used all day costs one write an hour, and what another router knows is at most this old. */
-const WRITE_MS: Millis = 60 * MINUTE;
+const WRITE_MS: Millis = HOUR;
 /** In one round: a busy router writes for a moment a minute, never all the time. */
 const WRITES_PER_ROUND_MAX = 500;
 

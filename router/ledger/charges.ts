@@ -1,4 +1,4 @@
-import { asKeyId, asProjectId, MINUTE, type Millis, type TenantId } from "#kernel";
+import { asKeyId, asProjectId, DAY, type Millis, type TenantId } from "#kernel";
 import type { Journal } from "#state";
 import type { Charge } from "./contract.ts";
 import { lineHeader } from "./line.ts";
@@ -7,7 +7,7 @@ import { decodeState, type RequestState, requestKey } from "./request-state.ts";
 /** Lines read at a time: what a reader of charges holds in memory. */
 const PAGE_LINES = 500;
 /** A claim is posted after its request was admitted, but by two clocks; they never differ by more than this. */
-const CLOCKS_MS_MAX: Millis = 24 * 60 * MINUTE;
+const CLOCKS_MS_MAX: Millis = DAY;
 
 /** Requests admitted from `since` (included) until `until` (excluded), in the order of their first lines, as they stand now. */
 export async function* readCharges(journal: Journal, tenantId: TenantId, since: Millis, until: Millis): AsyncGenerator<Charge> {

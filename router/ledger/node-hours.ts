@@ -1,4 +1,4 @@
-import { type Clock, every, type Log, MINUTE, type Millis, type Random, type Snapshot } from "#kernel";
+import { type Clock, DAY, every, type Log, MINUTE, type Millis, type Random, type Snapshot } from "#kernel";
 import type { Journal, Leases } from "#state";
 import { BookWriter } from "./book-writer.ts";
 import { nodeHoursText } from "./line.ts";
@@ -32,7 +32,6 @@ const BATCH_SAMPLES = 5;
 /** Of a lease, in samples: one may fail without another router taking over. */
 const TERM_SAMPLES = 2.5;
 const GROUP_PREFIX = "nodes/";
-const DAY: Millis = 24 * 60 * MINUTE;
 
 /** How long nodes stood ready with a base on one day, added up over the nodes. */
 export interface NodeHours {

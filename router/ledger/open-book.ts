@@ -71,4 +71,4 @@ export class OpenBook {
 }
 
 /** The counters of double entry: their sum is 0 after every commit. */
-export const ACCOUNTS = "accounts";
+const ACCOUNTS = "accounts";

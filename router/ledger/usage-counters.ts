@@ -1,4 +1,4 @@
-import { MINUTE, type Millis } from "#kernel";
+import { DAY, MINUTE, type Millis } from "#kernel";
 import type { OpenBook } from "./open-book.ts";
 import type { RequestState } from "./request-state.ts";
 
@@ -21,7 +21,6 @@ export interface UsageCounter {
   readonly measure: Measure;
 }
 
-const DAY: Millis = 24 * 60 * MINUTE;
 const PREFIX = "usage/";
 
 /** "2026-11-23" */
@@ -29,7 +28,7 @@ export function dayOf(at: Millis): string {
   return new Date(at).toISOString().slice(0, 10);
 }
 
-export function usageGroup(day: string): string {
+function usageGroup(day: string): string {
   return `${PREFIX}${day}`;
 }
 

@@ -1,10 +1,8 @@
-import { asKeyId, asProjectId, asTenantId, Fault, MINUTE, type Millis } from "#kernel";
+import { asKeyId, asProjectId, asTenantId, DAY, Fault, HOUR, MINUTE, type Millis } from "#kernel";
 import type { Journal } from "#state";
 import type { UsageDimension, UsageQuery, UsageRow } from "./contract.ts";
 import { dayStartOf, type Measure, parseUsageCounter, type UsageCounter } from "./usage-counters.ts";
 
-const HOUR: Millis = 60 * MINUTE;
-const DAY: Millis = 24 * HOUR;
 /** Days whose counters are read at a time: a busy tenant has some ten thousand in each. */
 const DAYS_AT_ONCE = 7;
 

@@ -97,7 +97,7 @@ function clientOver(channel: GrpcChannel, id: NodeId): NodeClient {
  * What a failed call to a node means to the router. A stream that the transport ended without a word of the node's
  * own (reset, cut, cancelled from the other side) is a lost node, whatever code the transport chose for it.
  */
-export function nodeFault(error: unknown, id: NodeId, signal: AbortSignal): unknown {
+function nodeFault(error: unknown, id: NodeId, signal: AbortSignal): unknown {
   if (signal.aborted || !(error instanceof Fault)) return error;
   const spoken = (error.cause as ServiceError | undefined)?.metadata?.get("grpc-status-details-bin").length;
   const cut = isFault(error, "bug") || isFault(error, "client_gone") || isFault(error, "node_lost");

@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { systemClock, VirtualClock } from "#kernel";
 import { openEmbeddedStore } from "#state";
 import { startCatalog } from "../catalog/index.ts";
-import { addPriceList, formatPriceList, type PriceListWish, parsePriceList, priceLookup, priceVersionAt } from "./index.ts";
+import { addPriceList, formatPriceList, parsePriceList, priceLookup, priceVersionAt } from "./index.ts";
+import type { PriceListWish } from "./price-list.ts";
 
 const PRICES = { prompt: "0.15", cachedPrompt: "0.075", completion: "0.6", training: "3" };
 const WISH: PriceListWish = {

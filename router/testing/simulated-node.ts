@@ -1,4 +1,4 @@
-import { type Clock, type Millis, rowsToShare, type TenantId, type Tokens, VirtualTokenCounter } from "#kernel";
+import { type Clock, type Millis, rowsToShare, type TenantId, type Tokens, TURN_SPARE, VirtualTokenCounter } from "#kernel";
 import { FinishReason, type NodeServiceGenerateRequest, type NodeServiceGenerateResponse } from "#proto";
 import type { NodeClient } from "../nodes/index.ts";
 import { scriptedNode } from "./scripted-node.ts";
@@ -22,7 +22,7 @@ export interface SimulatedNode extends NodeClient {
  * max_tokens. As in the engine, a tenant with more than its share of the rows gives one back to a tenant with less.
  */
 export function simulatedNode(clock: Clock, shape: NodeShape): SimulatedNode {
-  const turns = new VirtualTokenCounter<TenantId>();
+  const turns = new VirtualTokenCounter<TenantId>({ spare: TURN_SPARE });
   const waiting: { readonly tenantId: TenantId; readonly begin: () => void }[] = [];
   /** Of the texts that have a row: how each is told to give it up. */
   const rows = new Set<{ readonly tenantId: TenantId; parked: boolean }>();

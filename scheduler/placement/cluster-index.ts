@@ -249,6 +249,7 @@ export class ClusterIndex implements PickView {
     const residency = this.residency(number, delta);
     const tier = usableTier(residency);
     outlook.loadMs = loadMs(timing, tier);
+    outlook.isLoading = tier !== "slot" && residency?.tier === "slot" && residency.state === "loading";
     outlook.loadCostMs = outlook.loadMs;
     outlook.addedSlots = (residency?.references ?? 0) === 0 && slotsMax > 0 ? 1 / slotsMax : 0;
     outlook.hasRoom = tier === "slot" || timing.slotsInUse < slotsMax;
@@ -270,7 +271,7 @@ export class ClusterIndex implements PickView {
     outlook.starvedLoads = timing.starvedLoads;
     outlook.addedStepMs = timing.rowMs * (delta === PLAIN_BASE ? 1 : demandWeight(1, this.#ranks[delta]!));
     outlook.slotsInUse = load.slotsMax > 0 ? timing.slotsInUse / load.slotsMax : 0;
-    [outlook.loadMs, outlook.loadCostMs, outlook.addedSlots, outlook.hasRoom] = [0, 0, 0, true];
+    [outlook.loadMs, outlook.isLoading, outlook.loadCostMs, outlook.addedSlots, outlook.hasRoom] = [0, false, 0, 0, true];
     return outlook;
   }
 

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { mixHash } from "../rendezvous.ts";
 import type { NodeOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";
-import { NodePick, type PickView } from "./node-pick.ts";
+import { NodePick, type PickAsk, type PickView } from "./node-pick.ts";
 
 const IDLE: NodeOutlook = {
   ...{ rowsAhead: 0, rowsMax: 8, meanRowMs: 1000, promptTokensAhead: 0, promptTokenMs: 1, stepMs: 20, addedStepMs: 2 },
-  ...{ loadMs: 0, loadCostMs: 0, hasRoom: true, slotsInUse: 0, addedSlots: 0, starvedLoads: 0 },
+  ...{ loadMs: 0, isLoading: false, loadCostMs: 0, hasRoom: true, slotsInUse: 0, addedSlots: 0, starvedLoads: 0 },
 };
 const COLD = { loadMs: 100, loadCostMs: 100 };
 
@@ -30,7 +30,7 @@ function viewOf(nodeCount: number, { outlooks = {}, gone = [], holders = [], tar
 }
 
 const ASK = { delta: 1, deltaHash: mixHash(99), promptTokens: 50, patienceMs: 1000 };
-const pick = (nodeCount: number, sketch: Sketch, ask = ASK) => new NodePick(viewOf(nodeCount, sketch)).pick(ask);
+const pick = (nodeCount: number, sketch: Sketch, ask: PickAsk = ASK) => new NodePick(viewOf(nodeCount, sketch)).pick(ask);
 const everywhere = (nodeCount: number, outlook: (node: number) => Partial<NodeOutlook>) =>
   Object.fromEntries(Array.from({ length: nodeCount }, (_, node) => [node, outlook(node)]));
 
@@ -51,6 +51,27 @@ describe("a pick", () => {
   it("avoids a node whose slots are all in use by others", () => {
     const home = pick(50, {})!;
     expect(pick(50, { outlooks: { [home]: { hasRoom: false, starvedLoads: 2 } } })).not.toBe(home);
+  });
+
+  it("does not leave who needs a slot to wait for one: goes where one is, or nowhere", () => {
+    const inUse = everywhere(50, () => ({ hasRoom: false, addedSlots: 0.1 }));
+    const needsSlot = { ...ASK, needsSlot: true };
+    expect(pick(50, { outlooks: { ...inUse, 7: {} }, holders: [7] }, needsSlot)).toBe(7);
+    expect(pick(50, { outlooks: { ...inUse, 7: { hasRoom: false } }, holders: [7] }, needsSlot)).toBe(7); // Rows use the delta there.
+    expect(pick(50, { outlooks: inUse }, needsSlot)).toBeUndefined();
+    expect(pick(50, { outlooks: inUse })).toBeDefined();
+  });
+
+  it("loads a delta on one more node sooner when all who have it are late", () => {
+    const crowd = { holders: [7], outlooks: { 7: { promptTokensAhead: 150 } } };
+    expect(pick(50, crowd)).toBe(7);
+    expect(pick(50, crowd, { ...ASK, patienceMs: 100 })).not.toBe(7);
+  });
+
+  it("counts prompts ahead on top of a load that they may wait for too", () => {
+    const home = pick(50, {})!;
+    expect(pick(50, { outlooks: { [home]: { promptTokensAhead: 90 } } })).toBe(home);
+    expect(pick(50, { outlooks: { [home]: { promptTokensAhead: 90, isLoading: true } } })).not.toBe(home);
   });
 
   it("prefers a node that batches ranks like the delta's", () => {

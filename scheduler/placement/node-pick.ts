@@ -1,6 +1,6 @@
 import type { Millis, Tokens } from "#kernel";
 import { mixHash } from "../rendezvous.ts";
-import { costToOthersMs, firstTokenMs, type NodeOutlook } from "./estimate.ts";
+import { costToOthersMs, firstTokenMs, type NodeOutlook, waitsForSlot } from "./estimate.ts";
 import type { HomeRing } from "./home-ring.ts";
 
 /** What a pick looks at; a node costs nothing unless it is a candidate. */
@@ -22,6 +22,8 @@ export interface AnyAsk {
   readonly promptTokens: Tokens;
   /** A first token later than this is late: only then may the request leave the delta's own nodes. */
   readonly patienceMs: Millis;
+  /** Not where the delta would have to wait for a slot. */
+  readonly needsSlot?: boolean;
 }
 
 export interface PickAsk extends AnyAsk {
@@ -34,13 +36,16 @@ const SPILL_MAX = 2;
 const LAST_RESORT_MAX = 8;
 const ANYONE_MAX = 8;
 
+/** Who is late everywhere may load its delta on one more node for others' sake too, if that gives a first token within so many times its patience: in longer queues a load gains nothing. */
+const WORTH_LOADING = 4;
+
 /** A delta that is on more nodes has so many of them looked at, others at every pick: as good as all, by the power of few choices. */
 const HOLDERS_MAX = 12;
 
 /**
  * The node with the least cost among those that are a place for the delta: where it is in a slot, where the last round wants it, its home and two
  * more in its order; only when all of them are late, a few more of that order and of the others. Looks at a few dozen nodes, however many there are. Ties go to the first
- * in order. Undefined when nobody is alive.
+ * in order. Undefined when nobody is alive, or has a slot for who needs one.
  */
 export class NodePick {
   readonly #view: PickView;
@@ -49,6 +54,10 @@ export class NodePick {
   #best: number | undefined;
   #bestCost: Millis = 0;
   #bestFirstTokenMs: Millis = 0;
+  /** The one with the least cost as it is counted when all are late. */
+  #lateBest: number | undefined;
+  #lateBestCost: Millis = 0;
+  #lateBestFirstTokenMs: Millis = 0;
 
   constructor(view: PickView) {
     this.#view = view;
@@ -66,7 +75,7 @@ export class NodePick {
     for (let index = places; index < farther; index++) this.#consider(this.#order[index]!, ask);
     const others = view.ring.candidates(mixHash(++this.#turn), ANYONE_MAX, this.#order);
     for (let index = 0; index < others; index++) this.#consider(this.#order[index]!, ask);
-    return this.#best;
+    return this.#lateBestFirstTokenMs <= WORTH_LOADING * ask.patienceMs ? this.#lateBest : this.#best;
   }
 
   /** The node with the least cost among a dozen, others at every pick: for who is at home nowhere. */
@@ -87,6 +96,8 @@ export class NodePick {
   #begin(): void {
     this.#best = undefined;
     this.#bestCost = Number.POSITIVE_INFINITY;
+    this.#lateBest = undefined;
+    this.#lateBestCost = Number.POSITIVE_INFINITY;
   }
 
   #considerSome(nodes: readonly number[], ask: AnyAsk): void {
@@ -100,10 +111,13 @@ export class NodePick {
 
   #consider(node: number, ask: AnyAsk): void {
     if (!this.#view.alive(node)) return;
-    const glance = this.#view.glance?.(node, ask.delta);
+    const glance = this.#view.glance?.(node, ask.delta); // Without a load, so the same when late; and the late best is never dearer than the best.
     if (glance && firstTokenMs(glance, ask.promptTokens) + costToOthersMs(glance) >= this.#bestCost) return;
     const outlook = this.#view.outlook(node, ask.delta);
+    if (ask.needsSlot && waitsForSlot(outlook)) return;
     const ownMs = firstTokenMs(outlook, ask.promptTokens);
+    const lateCost = ownMs + costToOthersMs(outlook, true);
+    if (lateCost < this.#lateBestCost) [this.#lateBest, this.#lateBestCost, this.#lateBestFirstTokenMs] = [node, lateCost, ownMs];
     const cost = ownMs + costToOthersMs(outlook);
     if (cost >= this.#bestCost) return;
     this.#best = node;

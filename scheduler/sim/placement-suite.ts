@@ -43,7 +43,7 @@ export function placementSuite({ seeds, trace, timeScale = 1 }: SuiteOptions): r
       workload,
       options: {
         ...COMPARISON_DEFAULTS,
-        policies: [...POLICIES.keys()],
+        policies: AT_ARRIVAL,
         ...given,
         durationMs: timeScale * given.durationMs,
         seeds,
@@ -70,10 +70,19 @@ export function placementSuite({ seeds, trace, timeScale = 1 }: SuiteOptions): r
   for (const workload of ["poisson", "mmpp", ...traces]) add("workloads, 64 nodes", workload, LARGE);
   for (const workload of Object.keys(ARRIVALS)) add("gpu-7b, 8 nodes", workload, { ...SMALL, durationMs: 4 * MINUTE, model: "gpu-7b" });
   for (const workload of ["gamma", "flash-crowd", "diurnal"]) add("workloads, 64 nodes", workload, LARGE);
+  for (const workload of all) add("behind a queue, 8 nodes", workload, { ...SMALL, policies: QUEUED });
   for (const oversubscription of [1, 2, 32, 4, 16]) add("over-subscription, 64 nodes", "poisson", { ...LARGE, oversubscription });
   for (const deltaCount of [100_000, 1000, 100]) add("deltas, 64 nodes", "poisson", { ...LARGE, deltaCount });
   return cells;
 }
+
+/** Those whose requests are bound to a node when they come, as all published policies have it. */
+const AT_ARRIVAL: readonly string[] = [...POLICIES.values()].filter(({ queue }) => !queue).map(({ name }) => name);
+/** What a queue before the nodes is worth, production's and the best there is. */
+const QUEUED: readonly string[] = [
+  ...["activity-affinity", "repaired-affinity", "affinity-queued", "oracle", "cached-ours", "cached-central"],
+  ...["ours", "ours-queued-rows", "ours-queued"],
+];
 
 /** Sizing takes five runs for one: those that come near, and the bound. */
 const SIZED: readonly string[] = [

@@ -20,11 +20,26 @@ export interface SimCluster {
 export interface SimAsk {
   readonly delta: number;
   readonly promptTokens: number;
+  /** With a queue only: which nodes it may go to. */
+  readonly hasRoom?: (node: number) => boolean;
+  /** Not where its delta would have to wait for a slot. */
+  readonly needsSlot?: boolean;
 }
 
-/** A policy at work on one cluster. Must choose among `cluster.alive`. */
+/** A queue before the nodes: a request is bound to a node when that has a row for it, and not before. */
+export interface QueueRules {
+  /** `turns`: who is next goes by tenants' counters, as in production. `arrival`: first come, first served. */
+  readonly order: "turns" | "arrival";
+  /** Requests wait for slots here and not on nodes. */
+  readonly needsSlot: boolean;
+  /** Bounds only: the row that ends at the end of a step is filled in the next, which no message could do. */
+  readonly instant?: boolean;
+}
+
+/** A policy at work on one cluster. */
 export interface RunningPolicy {
-  route(ask: SimAsk): number;
+  /** One of `cluster.alive`; undefined only when the ask's own limits leave none. */
+  route(ask: SimAsk): number | undefined;
   /** A new delta or version; it has no traffic yet. */
   published?(delta: number): void;
   /** Called every `roundMs` of the policy. */
@@ -39,6 +54,8 @@ export interface Policy {
   /** Paper, system or file that it follows, and where it is simpler. */
   readonly source: string;
   readonly behaviour?: Partial<NodeBehaviour>;
+  /** Default: none, a request goes to a node when it comes. */
+  readonly queue?: QueueRules;
   readonly createOrder?: CreateEvictionOrder;
   readonly unloadBufferShare?: number;
   readonly roundMs?: Millis;

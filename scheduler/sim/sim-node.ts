@@ -33,6 +33,8 @@ export interface NodeDeps extends Omit<LoadsDeps, "schedule" | "inSlot"> {
   readonly scheduleLoad: (atMs: Millis, delta: number) => void;
   readonly firstToken: RowEvent;
   readonly finished: RowEvent;
+  /** After rows have ended, before the next step lets others in. */
+  readonly betweenSteps?: (atMs: Millis) => void;
 }
 
 /** A load that waits for room in the slots, with its requests. */
@@ -108,6 +110,7 @@ export class SimNode {
   wake(version: number, nowMs: Millis): void {
     if (version !== this.#wakeVersion) return;
     this.batch.advance(nowMs);
+    this.#deps.betweenSteps?.(nowMs);
     this.batch.join(nowMs, () => this.#next(nowMs));
     this.#wakeAt(this.batch.wakeAtMs());
   }

@@ -6,6 +6,7 @@ import { createFastRandom } from "./fast-random.ts";
 import type { SimFault } from "./fault-plan.ts";
 import { DISK_PER_SLOT_BYTES, LARGEST_DELTAS_MIN, type NodeModel, RAM_PER_SLOT_BYTES } from "./node-model.ts";
 import type { Policy, RunningPolicy, SimCluster } from "./policy.ts";
+import { type PlaceLimits, RouterQueue } from "./router-queue.ts";
 import { type NodeBehaviour, SimNode, type Stages } from "./sim-node.ts";
 
 export interface SimOptions {
@@ -84,10 +85,12 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
   const nodes = Array.from({ length: nodeCount }, (_, index) => createNode(index));
   const cluster = { model, deltas: workload.deltas, nodes, alive: nodes.map(({ index }) => index), nowMs: 0, holders: holdersOf };
   const running: RunningPolicy = policy.start(cluster satisfies SimCluster, createFastRandom(random));
+  const router = policy.queue && new RouterQueue({ workload, nodes, rules: policy.queue, tryPlace });
   const digest = new EventDigest();
   let next = 0;
   let open = count;
   let eventCount = 0;
+  let rowEnded = false;
   let before: Traffic = { loadCount: 0, loadedBytes: 0, fetchedBytes: 0 };
 
   function holdersOf(delta: number): readonly number[] {
@@ -107,7 +110,10 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
       finished(request, atMs) {
         doneMs[request] = atMs - workload.arrivedAtMs[request]!;
         open--;
+        rowEnded = true;
+        router?.finished(request);
       },
+      ...(policy.queue?.instant && { betweenSteps: serve }),
       slotTaken(delta) {
         const known = holders.get(delta);
         if (known) known.push(index);
@@ -121,14 +127,23 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
     });
   }
 
-  function route(request: number, atMs: number): void {
+  function serve(atMs: number): void {
+    if (!rowEnded) return;
+    rowEnded = false;
+    router?.serve(atMs);
+  }
+
+  function tryPlace(request: number, atMs: number, limits?: PlaceLimits): boolean {
     const delta = workload.delta[request]!;
-    const chosen = running.route({ delta, promptTokens: workload.promptTokens[request]! });
+    const chosen = running.route({ delta, promptTokens: workload.promptTokens[request]!, ...limits });
+    if (chosen === undefined && limits) return false;
+    assert(chosen !== undefined, `${policy.name} sent a request nowhere`);
     const node = nodes[chosen];
     assert(node?.alive, `${policy.name} sent a request to node ${chosen}, which is not there`);
     nodeOf[request] = chosen;
     tier[request] = node.tier(delta);
     node.offer(request, atMs);
+    return true;
   }
 
   function setAlive(): void {
@@ -141,14 +156,14 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
     else {
       const lost = nodes[fault.node]!.fail();
       setAlive();
-      for (const request of lost) route(request, atMs);
+      for (const request of lost) tryPlace(request, atMs);
     }
   }
 
   function end(fault: SimFault): void {
     if (fault.kind === "node-slow") nodes[fault.node]!.batch.slowness = 1;
     else if (fault.kind === "store-slow") for (const node of nodes) node.loads.storeSlowness = 1;
-    else nodes[fault.node]!.alive = true;
+    else nodes[fault.node]!.alive = rowEnded = true;
     setAlive();
   }
 
@@ -180,7 +195,8 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
     eventCount++;
     if (arrivesAtMs < queue.nextAtMs) {
       cluster.nowMs = arrivesAtMs;
-      route(next, arrivesAtMs);
+      if (router) router.arrived(next, arrivesAtMs);
+      else tryPlace(next, arrivesAtMs);
       digest.add(ARRIVAL, nodeOf[next]!, next, arrivesAtMs);
       next++;
     } else {
@@ -189,6 +205,7 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
       cluster.nowMs = queue.atMs;
       digest.add(queue.kind, queue.node, queue.subject, queue.atMs);
       handle(queue);
+      serve(queue.atMs);
     }
   }
   const after = trafficOf(nodes);

@@ -33,7 +33,7 @@ function watched(policy: Policy, look: (cluster: SimCluster) => void): Policy {
     ...policy,
     start(cluster, random) {
       const running = policy.start(cluster, random);
-      const route = (ask: SimAsk): number => {
+      const route = (ask: SimAsk) => {
         look(cluster);
         return running.route(ask);
       };

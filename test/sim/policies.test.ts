@@ -148,6 +148,30 @@ describe("each policy does what its source says", () => {
     expect(distinct(nodesOf(run(policy, workloadOf(hot, 1))))).toBe(4);
   });
 
+  it("ours-queued: who comes while all slots are in use waits before the nodes, and whose delta runs somewhere goes there at once", () => {
+    const asked = [0, 1, 2, 3, 4, 0].map((delta, index) => ({ atMs: index, delta, outputTokens: 100 }));
+    const { stages, node } = run("ours-queued", workloadOf(asked, 5), 2, 2);
+    expect(node[4]).toBeGreaterThanOrEqual(0);
+    expect(stages.slotAtMs[4]! - 4).toBeGreaterThan(1000);
+    expect(stages.slotAtMs[5]).toBe(5);
+    expect(node[5]).toBe(node[0]);
+    const onNodes = run("ours-queued-rows", workloadOf(asked, 5), 2, 2);
+    expect(onNodes.stages.slotAtMs[4]! - 4).toBeGreaterThan(1000);
+  });
+
+  it("ours-queued: a crowd for one delta waits for itself, others find rows; by arrival they would wait behind it", () => {
+    const crowd = Array.from({ length: 400 }, (_, index) => ({ atMs: index, delta: 0, outputTokens: 200 }));
+    const workload = workloadOf([...crowd, { atMs: 500, delta: 1 }], 2);
+    const firstToken = (policy: string) => run(policy, workload, 2, 4).firstTokenMs[400]!;
+    expect(firstToken("ours-queued")).toBeLessThan(0.5 * firstToken("ours"));
+  });
+
+  it.each(["ours-queued", "affinity-queued", "cached-central"])("%s: no node is sent more than rows and half of them", (policy) => {
+    const { node, stages, workload } = run(policy, atOnce(repeat(300, [0, 1, 2, 3])), 2, 64);
+    const waited = [...node.keys()].filter((request) => stages.slotAtMs[request]! > workload.arrivedAtMs[request]! + 1000);
+    expect(waited.length).toBeGreaterThan(1200 - 2 * 1.5 * model.rowsMax - 200);
+  });
+
   it("oracle: nothing is ever loaded", () => {
     const { tier, traffic } = run("oracle", slowly([0, 1, 2, 3, 4, 5]));
     expect([...tier]).toEqual([0, 0, 0, 0, 0, 0]);

@@ -1,6 +1,6 @@
-import type { Millis, TenantId } from "#kernel";
+import { DAY, type Millis, type TenantId } from "#kernel";
 import type { PostedCorrection, UsageRow } from "../../ledger/index.ts";
-import { DAY, type Period, startOf } from "../period.ts";
+import { type Period, startOf } from "../period.ts";
 import type { ExportSource } from "./contract.ts";
 
 /** What a tenant did in one UTC day, as far as it lies within the exported time. */

@@ -1,5 +1,5 @@
-import { type Millis, type NanoUsd, sha256Hex, type TenantId } from "#kernel";
-import { HOUR, startOf } from "../period.ts";
+import { HOUR, type Millis, type NanoUsd, sha256Hex, type TenantId } from "#kernel";
+import { startOf } from "../period.ts";
 import type { Exporter } from "./contract.ts";
 import { daysOf, type TenantDay } from "./days.ts";
 

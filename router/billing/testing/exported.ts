@@ -1,11 +1,9 @@
-import { asTenantId, type TenantId } from "#kernel";
+import { asTenantId, DAY, HOUR, type TenantId } from "#kernel";
 import { EXPORTERS, type ExportSource } from "../exports/index.ts";
 import { type Books, claimOf, NOON } from "./open-books.ts";
 
 export const ACME = asTenantId("acme");
 export const RIVAL = asTenantId("rival");
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
 
 /** Two tenants over three days, at three prices, with a price of 0, cached and plain tokens, projects, and two corrections. */
 export async function fill({ ledger, setNow }: Books): Promise<void> {

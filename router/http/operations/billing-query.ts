@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { MINUTE, type Millis } from "#kernel";
-import { DAY, monthPeriod, type Period, startOf } from "../../billing/index.ts";
+import { DAY, MINUTE, type Millis } from "#kernel";
+import { monthPeriod, type Period, startOf } from "../../billing/index.ts";
 import type { UsageDimension } from "../../ledger/index.ts";
 import { invalidField } from "../request-body.ts";
 import { instant, parsed, tenantId } from "./query.ts";

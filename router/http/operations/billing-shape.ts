@@ -1,5 +1,5 @@
-import { formatUsd } from "#kernel";
-import { dayOf, HOUR, type Invoice, type RevenueReport } from "../../billing/index.ts";
+import { formatUsd, HOUR } from "#kernel";
+import { dayOf, type Invoice, type RevenueReport } from "../../billing/index.ts";
 import type { PriceRecord } from "../../catalog/index.ts";
 import type { UsageDimension, UsageRow } from "../../ledger/index.ts";
 import { formatPriceList, formatRate, type PricesWish } from "../../prices/index.ts";

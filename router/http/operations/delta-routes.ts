@@ -62,7 +62,7 @@ function matches(delta: DeltaRecord, words: string): boolean {
   return deltaName(delta).toLowerCase().includes(words) || delta.digest.startsWith(words);
 }
 
-export function deltaShape(delta: DeltaRecord) {
+function deltaShape(delta: DeltaRecord) {
   const { digest, tenantId: owner, baseName, suffix, rank, sizeBytes, targets, createdAt, pinned } = delta;
   return {
     ...{ object: "delta", name: deltaName(delta), digest, tenant_id: owner, base: baseName, suffix, rank, size_bytes: sizeBytes },

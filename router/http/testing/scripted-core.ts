@@ -49,12 +49,12 @@ export function scriptedCore(script: Script): InferenceCore {
       if (!known) throw new Fault("key_unknown", "unknown API key");
       return known;
     },
-    generate(_principal, request, signal, onAdmitted = () => undefined, requestId = asRequestId("req_1")) {
+    generate(_principal, request, signal, onAdmitted = () => undefined, { requestId = asRequestId("req_1") } = {}) {
       if (request.model !== MODEL.name)
         throw new Fault("model_unknown", `no model ${request.model}`, { detail: { resource: request.model } });
       return script.generate(request, signal, onAdmitted, requestId);
     },
-    score: (_principal, request, _signal, _onAdmitted, requestId = asRequestId("req_1")) =>
+    score: (_principal, request, _signal, _onAdmitted, { requestId = asRequestId("req_1") } = {}) =>
       script.score?.(request, requestId) ?? Promise.reject(new Fault("op_unsupported", "not scripted")),
     countTokens: () => Promise.reject(new Fault("op_unsupported", "not scripted")),
     listModels: async () => [MODEL],

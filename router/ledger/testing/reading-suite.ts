@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { asKeyId, asProjectId, asTenantId, type Claim, MINUTE } from "#kernel";
+import { asKeyId, asProjectId, asTenantId, type Claim, HOUR, MINUTE } from "#kernel";
 import type { StateStore } from "#state";
 import type { UsageDimension } from "../contract.ts";
 import { accountsOf, chargesOf, claimOf, ledgerOver, NOON, ROUTER, recountOf } from "./fixture.ts";
 
 const ACME = asTenantId("acme");
-const HOUR = 60 * MINUTE;
 
 export function describeReading(openStore: () => Promise<StateStore>): void {
   describe("reading", () => {

@@ -12,7 +12,15 @@ import { randomPolicy } from "./random.ts";
 import { rankClassesPolicy } from "./rank-classes.ts";
 import { roundRobinPolicy } from "./round-robin.ts";
 import { minCostFlowPolicy, stickyHashPolicy } from "./sticky-replicas.ts";
-import { affinityOnOurNodesPolicy, cachedOursPolicy, plainOursPolicy } from "./variants.ts";
+import {
+  affinityOnOurNodesPolicy,
+  cachedOursPolicy,
+  centralCachedPolicy,
+  plainOursPolicy,
+  queuedAffinityPolicy,
+  queuedOursPolicy,
+  rowsQueuedOursPolicy,
+} from "./variants.ts";
 
 /** By name, as `deltaplane simulate --policy` takes them. */
 export const POLICIES: ReadonlyMap<string, Policy> = new Map(
@@ -35,5 +43,9 @@ export const POLICIES: ReadonlyMap<string, Policy> = new Map(
     affinityOnOurNodesPolicy,
     plainOursPolicy,
     oursPolicy,
+    queuedOursPolicy,
+    rowsQueuedOursPolicy,
+    queuedAffinityPolicy,
+    centralCachedPolicy,
   ].map((policy) => [policy.name, policy]),
 );

@@ -17,6 +17,9 @@ import { DISK, loadMs, RAM, requestsPerSecond, SLOT, stepMs, TIER_NAMES } from "
 import type { Policy, SimCluster } from "../policy.ts";
 
 const ROUND_MS: Millis = SECOND;
+/** So many are compared when none of the usual places has room; see base-picks.ts. */
+const ROOMY_MAX = 12;
+const anyNode = (_node: number) => true;
 
 export const oursPolicy: Policy = {
   name: "ours",
@@ -36,9 +39,10 @@ export const oursPolicy: Policy = {
     };
     const outlook = createOutlook();
     let alive = cluster.alive;
+    let hasRoom = anyNode;
     const view = {
       ring: ringOf(alive),
-      alive: (node: number) => cluster.nodes[node]!.alive,
+      alive: (node: number) => cluster.nodes[node]!.alive && hasRoom(node),
       holders: cluster.holders,
       targets: (delta: number) => placement.targets(delta),
       outlook: (node: number, delta: number) => lookAt(cluster, node, delta, outlook),
@@ -52,15 +56,29 @@ export const oursPolicy: Policy = {
       view.ring = ringOf(alive);
     }
 
+    /** As production's routers look for one when none of the usual places has room. */
+    function withRoom(): readonly number[] {
+      const rows = (node: number) => cluster.nodes[node]!.rowsAhead;
+      return alive
+        .filter(hasRoom)
+        .sort((one, other) => rows(one) - rows(other))
+        .slice(0, ROOMY_MAX);
+    }
+
     function load(delta: number, node: number, target: AheadTier): void {
       cluster.nodes[node]!.loads.raiseAhead(delta, target, cluster.nowMs);
     }
 
     return {
-      route({ delta, promptTokens }) {
+      route(asked) {
         membership();
-        demand.observe(delta, demandWeight(promptTokens + meanOutput, deltas.rank[delta]!), cluster.nowMs);
-        return pick.pick({ delta, deltaHash: deltas.hash[delta]!, promptTokens, patienceMs: model.sloMs / 4 })!;
+        const { delta, promptTokens, needsSlot = false } = asked;
+        hasRoom = asked.hasRoom ?? anyNode;
+        const ask = { delta, promptTokens, patienceMs: model.sloMs / 4, needsSlot };
+        const chosen = pick.pick({ ...ask, deltaHash: deltas.hash[delta]! }) ?? pick.pickOf(withRoom(), ask);
+        hasRoom = anyNode;
+        if (chosen !== undefined) demand.observe(delta, demandWeight(promptTokens + meanOutput, deltas.rank[delta]!), cluster.nowMs);
+        return chosen;
       },
       /** As a router does when a name is pointed at a new delta: into the RAM of every node where the one before is fast, or of its home. */
       published(delta) {
@@ -116,6 +134,7 @@ function lookAt(cluster: SimCluster, index: number, delta: number, into: ReturnT
   into.stepMs = (rows === 0 ? model.stepMs : present) * slowness;
   into.addedStepMs = (after - present) * slowness;
   into.loadMs = tier === SLOT ? 0 : loads.estimateMs(delta, nowMs);
+  into.isLoading = tier !== SLOT && loads.slots.get(delta) !== undefined;
   into.loadCostMs = tier === SLOT ? 0 : loadMs(model, tier, sizeBytes);
   into.hasRoom = tier === SLOT || loads.hasRoom(delta);
   into.slotsInUse = referencedBytes / capacityBytes;

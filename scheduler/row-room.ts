@@ -1,5 +1,11 @@
-import type { HasRoom } from "#scheduler";
-import type { Ahead } from "../admission/index.ts";
+import { type Millis, SECOND } from "#kernel";
+import type { HasRoom } from "./contract.ts";
+
+/**
+ * Whether a request may be sent to a node whose rows are all taken. `alone`: nobody else competes for the base, and no row shall idle.
+ * `below_share`: its tenant has less than its share of what runs, and the node takes a row back for it from whoever has more.
+ */
+export type Ahead = "not" | "alone" | "below_share";
 
 /**
  * Of a node's rows, how many more requests are sent there than there are rows. One in four while a tenant asks alone: between
@@ -19,3 +25,6 @@ export function roomFor(ahead: Ahead): HasRoom {
 
 /** For what has waited already, and for what takes no row: as much as the node's own queue takes. */
 export const anyRoom: HasRoom = () => true;
+
+/** So long a request waits for a node with a slot for its delta; then it goes where it will wait for one, and what comes free there is kept for it in the end. */
+export const SLOT_WAIT_MS_MAX: Millis = 5 * SECOND;
