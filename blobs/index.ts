@@ -1,7 +1,6 @@
-export { type BaseFolders, type BaseFoldersDeps, openBaseFolders } from "./base-folders.ts";
-export { type BaseFile, MANIFEST_NAME, readBaseFiles, writeBase } from "./base-manifest.ts";
+export { type BaseFolders, openBaseFolders } from "./base-folders.ts";
+export { MANIFEST_NAME, writeBase } from "./base-manifest.ts";
 export { createBlobMetrics } from "./blob-metrics.ts";
 export type * from "./contract.ts";
 export { openFolderStore } from "./folder/index.ts";
-export { BLOB_URLS, type BlobStoreOptions, openBlobStore } from "./open-blob-store.ts";
-export type { S3Retries } from "./s3/index.ts";
+export { BLOB_URLS, openBlobStore } from "./open-blob-store.ts";

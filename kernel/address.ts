@@ -6,11 +6,11 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** Reads `host:port`, with a port that exists. @throws Fault parameter_invalid */
-export function parseAddress(address: string): HostPort {
+/** Reads `host:port`, with a port that exists. `field`: what it was given as. @throws Fault parameter_invalid */
+export function parseAddress(address: string, field = "listen"): HostPort {
   const [, host, port] = /^\[?([^\]]+)\]?:(\d{1,5})$/.exec(address) ?? [];
   if (host === undefined || Number(port) > 65_535) {
-    throw new Fault("parameter_invalid", `"${address}" is not <host>:<port>`, { detail: { field: "listen" } });
+    throw new Fault("parameter_invalid", `"${address}" is not <host>:<port>`, { detail: { field } });
   }
   return { host, port: Number(port) };
 }

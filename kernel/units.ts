@@ -13,3 +13,6 @@ export const GIB: Bytes = 1024 * MIB;
 
 export const SECOND: Millis = 1000;
 export const MINUTE: Millis = 60 * SECOND;
+export const HOUR: Millis = 60 * MINUTE;
+/** Days of bills and prices are UTC's. */
+export const DAY: Millis = 24 * HOUR;

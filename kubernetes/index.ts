@@ -1,10 +1,9 @@
-export type { AccessOptions } from "./api/cluster-access.ts";
 export { openKubernetesApi } from "./api/cluster-api.ts";
 export type * from "./api/contract.ts";
-export type { DeltaSource, Doors, OpenDeltaSource } from "./controller/contract.ts";
-export { type ControllerDeps, type ControllerOptions, startController } from "./controller/controller.ts";
+export type { DeltaSource, OpenDeltaSource } from "./controller/contract.ts";
+export { startController } from "./controller/controller.ts";
 export { createEndpointDiscovery, type ServicePort } from "./discovery/endpoint-discovery.ts";
-export { createKubernetesLeases, type KubernetesLeasesOptions } from "./election/kubernetes-leases.ts";
+export { createKubernetesLeases } from "./election/kubernetes-leases.ts";
 export { runWhileLeading } from "./election/while-leading.ts";
 export { createKubernetesMetrics, type KubernetesMetrics } from "./metrics.ts";
-export { type MirrorDeps, type MirrorOptions, type MirrorPace, type ResourceMirror, startMirror } from "./mirror/resource-mirror.ts";
+export type { MirrorDeps } from "./mirror/resource-mirror.ts";

@@ -191,7 +191,7 @@ async function writable<Q>(stream: Sink<Q>, over: AbortSignal): Promise<void> {
 }
 
 /** How calls inside the cluster notice a hung peer, also when no bytes flow: within 1.7 s, for a promise of 2. */
-export const CLUSTER_KEEPALIVE = { keepaliveMs: 500, keepaliveTimeoutMs: 1_200, connectMsMax: 1_500 } as const;
+const CLUSTER_KEEPALIVE = { keepaliveMs: 500, keepaliveTimeoutMs: 1_200, connectMsMax: 1_500 } as const;
 
 /** How the parts of a cluster prove to each other that they are. */
 export interface ClusterCredentials {

@@ -1,4 +1,4 @@
-import { type Bytes, Fault, type FaultReason, KIB, MIB, type Millis } from "#kernel";
+import { type Bytes, DAY, Fault, type FaultReason, KIB, MIB, type Millis } from "#kernel";
 import type { BookChange, Draw, HoldAsk, TakeAsk } from "./contract.ts";
 
 /** What every store refuses, and how: the same bounds and the same faults, whatever lies behind. */
@@ -22,7 +22,7 @@ export const DRAWS_MAX = 16;
 /** An answer is a whole completion, perhaps of several choices with log probabilities. */
 export const ANSWER_BYTES_MAX: Bytes = 4 * MIB;
 /** Nothing that passes by itself lasts longer. */
-export const DURATION_MS_MAX: Millis = 366 * 24 * 3_600_000;
+export const DURATION_MS_MAX: Millis = 366 * DAY;
 /** What a counter holds: 64 bits. */
 export const COUNTER_MAX = 2n ** 63n - 1n;
 export const COUNTER_MIN = -(2n ** 63n);

@@ -1,1 +1,1 @@
-export { type FolderStoreDeps, openFolderStore } from "./folder-store.ts";
+export { openFolderStore } from "./folder-store.ts";

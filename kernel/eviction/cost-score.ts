@@ -21,7 +21,7 @@ export function createCostScore(halfLifeMs: Millis = HALF_LIFE_MS): EvictionOrde
 }
 
 /** log2(2^one + 2^other), without overflow; minus infinity stands for nothing. */
-export function addInLog2(one: number, other: number): number {
+function addInLog2(one: number, other: number): number {
   const larger = Math.max(one, other);
   return larger === Number.NEGATIVE_INFINITY ? larger : larger + Math.log2(1 + 2 ** (Math.min(one, other) - larger));
 }

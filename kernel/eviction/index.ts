@@ -1,6 +1,4 @@
 export * from "./contract.ts";
-export { addInLog2, createCostScore } from "./cost-score.ts";
-export { greedyDualSizeFrequency } from "./gdsf.ts";
 export { leastRecentlyUsed } from "./lru.ts";
 
 import type { CreateEvictionOrder } from "./contract.ts";

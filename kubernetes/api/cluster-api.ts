@@ -4,7 +4,7 @@ import { type AccessOptions, type ApiAnswer, type ApiRequest, ClusterAccess } fr
 import type { KubernetesApi, KubernetesObject, ObjectList, Resource, Selection, WatchEvent, WatchOptions, Written } from "./contract.ts";
 import { jsonLines } from "./json-lines.ts";
 
-/** Half of what a lease's holder has left when it asks a second time (see docs/kubernetes.md, Leadership). */
+/** A server that works answers in milliseconds; who is in a hurry, as for a lease, brings a signal of its own. */
 const CALL_MS_MAX: Millis = 4 * SECOND;
 /** A list may be long, and a server that has just started is slow. */
 const LIST_MS_MAX: Millis = 20 * SECOND;

@@ -6,7 +6,7 @@ import { type MirrorPace, type ResourceMirror, startMirror } from "../mirror/res
 import { createBaseModelReconciler } from "./base-model-reconciler.ts";
 import type { Doors, OpenDeltaSource, Reconciler } from "./contract.ts";
 import { createDeltaReconciler } from "./delta-reconciler.ts";
-import { type Kept, keepObject } from "./object-keeper.ts";
+import { type Kept, ObjectKeeper } from "./object-keeper.ts";
 import { createTenantReconciler } from "./tenant-reconciler.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -39,7 +39,8 @@ const RESYNC_MS: Millis = 10 * MINUTE;
 type AnyReconciler = Reconciler<any, any>;
 
 interface Kind {
-  readonly reconciler: AnyReconciler;
+  // biome-ignore lint/suspicious/noExplicitAny: as for its reconciler.
+  readonly keeper: ObjectKeeper<any, any>;
   readonly mirror: ResourceMirror;
 }
 
@@ -48,7 +49,10 @@ interface Kind {
  * and dispose it when you do not: dispose waits until nothing is under way.
  */
 export function startController(deps: ControllerDeps, options: ControllerOptions = {}): AsyncDisposable {
-  const { clock, metrics } = deps;
+  const { api, clock, metrics } = deps;
+  const assertLeading = () => {
+    if (!deps.leading()) throw new Fault("lease_lost", "somebody else leads by now");
+  };
   const stop = new AbortController();
   const queue = new WorkQueue(clock);
   const retries = new Map<string, BackOff>();
@@ -65,7 +69,7 @@ export function startController(deps: ControllerDeps, options: ControllerOptions
       onChange,
       ...(options.pace && { pace: options.pace }),
     });
-    kinds.set(kind, { reconciler, mirror });
+    kinds.set(kind, { keeper: new ObjectKeeper({ api, clock, assertLeading }, reconciler), mirror });
   }
 
   const retryMs = (key: string): Millis => {
@@ -75,8 +79,7 @@ export function startController(deps: ControllerDeps, options: ControllerOptions
   };
   const keep = async (key: string): Promise<void> => {
     const [kind, name] = split(key);
-    const { reconciler, mirror } = kinds.get(kind)!;
-    const kept = await keepOne(deps, reconciler, mirror, name, stop.signal);
+    const kept = await keepOne(kinds.get(kind)!, name, stop.signal);
     if (kept.kind === "absent" || kept.kind === "drained") retries.delete(key);
     if (kept.kind !== "absent") metrics.reconciled(kind, kept.kind);
     if (kept.kind === "failed") deps.log.warn({ kind, name, reason: kept.fault.reason, cause: kept.fault.cause }, kept.fault.message);
@@ -115,18 +118,9 @@ function reconcilersOf({ doors, openSource }: ControllerDeps): readonly AnyRecon
 }
 
 /** Whatever goes wrong is an outcome here, but for our own stop: one object must not keep the others from being looked at. */
-async function keepOne(
-  deps: ControllerDeps,
-  reconciler: AnyReconciler,
-  mirror: ResourceMirror,
-  name: string,
-  signal: AbortSignal,
-): Promise<Kept> {
-  const assertLeading = () => {
-    if (!deps.leading()) throw new Fault("lease_lost", "somebody else leads by now");
-  };
+async function keepOne({ keeper, mirror }: Kind, name: string, signal: AbortSignal): Promise<Kept> {
   try {
-    return await keepObject({ api: deps.api, clock: deps.clock, assertLeading }, reconciler, mirror.objects ?? new Map(), name, signal);
+    return await keeper.keep(mirror.objects ?? new Map(), name, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (isFault(error, "version_conflict")) return { kind: "waiting" }; // The change that was first will be heard of.

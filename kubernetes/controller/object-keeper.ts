@@ -4,7 +4,7 @@ import { type Condition, conditionReason, type Verdict, withReady } from "../cus
 import type { Ask, Reconciler } from "./contract.ts";
 
 /** Ours is to drain an object before it goes; others may have finalizers of their own. */
-export const FINALIZER = "deltaplane.dev/drain";
+const FINALIZER = "deltaplane.dev/drain";
 
 /** What became of one look at one object. */
 export type Kept =
@@ -26,134 +26,103 @@ interface StatusFields {
 }
 
 /**
- * Brings one object and the catalogue together: finalizer first, so that nothing is made that is not taken down again;
+ * Brings objects of one kind and the catalogue together: finalizer first, so that nothing is made that is not taken down again;
  * then what the object says; then, only if it says something new, its status. Every write names the version that was
  * read: whoever is overtaken stops, and is called again by the change.
  */
-export async function keepObject<Spec, Status extends StatusFields>(
-  deps: KeeperDeps,
-  reconciler: Reconciler<Spec, Status>,
-  objects: ReadonlyMap<string, KubernetesObject>,
-  name: string,
-  signal: AbortSignal,
-): Promise<Kept> {
-  const object = objects.get(name);
-  if (!object) return { kind: "absent" };
-  const { metadata } = object;
-  deps.assertLeading();
-  if (metadata.deletionTimestamp !== undefined) {
-    return metadata.finalizers?.includes(FINALIZER) ? letGo(deps, reconciler, objects, object, signal) : { kind: "absent" };
-  }
-  if (metadata.finalizers?.includes(FINALIZER)) return apply(deps, reconciler, objects, object, signal);
-  const finalizers = [...(metadata.finalizers ?? []), FINALIZER];
-  await replace(deps, reconciler, "object", { ...object, metadata: { ...metadata, finalizers } }, signal);
-  return { kind: "waiting" }; // For the news of our own change, with which it goes on.
-}
+export class ObjectKeeper<Spec, Status extends StatusFields> {
+  readonly #deps: KeeperDeps;
+  readonly #reconciler: Reconciler<Spec, Status>;
 
-async function apply<Spec, Status extends StatusFields>(
-  deps: KeeperDeps,
-  reconciler: Reconciler<Spec, Status>,
-  objects: ReadonlyMap<string, KubernetesObject>,
-  object: KubernetesObject,
-  signal: AbortSignal,
-): Promise<Kept> {
-  const status = reconciler.readStatus(object.status);
-  try {
-    const done = await reconciler.apply(askOf(deps, reconciler, objects, object), signal);
+  constructor(deps: KeeperDeps, reconciler: Reconciler<Spec, Status>) {
+    this.#deps = deps;
+    this.#reconciler = reconciler;
+  }
+
+  /** Looks at one of `objects`. @throws Fault version_conflict, lease_lost; the signal's reason */
+  async keep(objects: ReadonlyMap<string, KubernetesObject>, name: string, signal: AbortSignal): Promise<Kept> {
+    const object = objects.get(name);
+    if (!object) return { kind: "absent" };
+    const { metadata } = object;
+    this.#deps.assertLeading();
+    const ours = metadata.finalizers?.includes(FINALIZER) ?? false;
+    const deleted = metadata.deletionTimestamp !== undefined;
+    if (!ours && deleted) return { kind: "absent" };
+    if (ours) {
+      try {
+        return deleted ? await this.#letGo(objects, object, signal) : await this.#apply(objects, object, signal);
+      } catch (error) {
+        return await this.#failed(object, error, signal);
+      }
+    }
+    const finalizers = [...(metadata.finalizers ?? []), FINALIZER];
+    await this.#replace("object", { ...object, metadata: { ...metadata, finalizers } }, signal);
+    return { kind: "waiting" }; // For the news of our own change, with which it goes on.
+  }
+
+  async #apply(objects: ReadonlyMap<string, KubernetesObject>, object: KubernetesObject, signal: AbortSignal): Promise<Kept> {
+    const done = await this.#reconciler.apply(this.#askOf(objects, object), signal);
     const verdict: Verdict =
       done.kind === "ready"
         ? { status: "True", reason: "Reconciled", message: done.message }
         : { status: "False", reason: done.reason, message: done.message };
-    await writeStatus(deps, reconciler, object, done.status, verdict, signal);
+    await this.#writeStatus(object, done.status, verdict, signal);
     return { kind: done.kind };
-  } catch (error) {
-    return failed(deps, reconciler, object, status, error, signal);
   }
-}
 
-async function letGo<Spec, Status extends StatusFields>(
-  deps: KeeperDeps,
-  reconciler: Reconciler<Spec, Status>,
-  objects: ReadonlyMap<string, KubernetesObject>,
-  object: KubernetesObject,
-  signal: AbortSignal,
-): Promise<Kept> {
-  const status = reconciler.readStatus(object.status);
-  try {
-    const drained = await reconciler.drain(askOf(deps, reconciler, objects, object), signal);
+  async #letGo(objects: ReadonlyMap<string, KubernetesObject>, object: KubernetesObject, signal: AbortSignal): Promise<Kept> {
+    const ask = this.#askOf(objects, object);
+    const drained = await this.#reconciler.drain(ask, signal);
     if (drained.kind === "waiting") {
       const { reason, message, waitMs } = drained;
-      await writeStatus(deps, reconciler, object, status, { status: "False", reason, message }, signal);
+      await this.#writeStatus(object, ask.status, { status: "False", reason, message }, signal);
       return { kind: "waiting", ...(waitMs === undefined ? {} : { waitMs }) };
     }
     const finalizers = object.metadata.finalizers!.filter((finalizer) => finalizer !== FINALIZER);
-    await replace(deps, reconciler, "object", { ...object, metadata: { ...object.metadata, finalizers } }, signal);
+    await this.#replace("object", { ...object, metadata: { ...object.metadata, finalizers } }, signal);
     return { kind: "drained" };
-  } catch (error) {
-    return failed(deps, reconciler, object, status, error, signal);
   }
-}
 
-function askOf<Spec, Status>(
-  { clock }: KeeperDeps,
-  reconciler: Reconciler<Spec, Status>,
-  objects: ReadonlyMap<string, KubernetesObject>,
-  { metadata, spec, status }: KubernetesObject,
-): Ask<Spec, Status> {
-  const deletedAt = Date.parse(metadata.deletionTimestamp ?? "");
-  return {
-    name: metadata.name,
-    spec: reconciler.readSpec(spec),
-    status: reconciler.readStatus(status),
-    all: [...objects.values()],
-    deletingMs: Number.isNaN(deletedAt) ? 0 : Math.max(0, clock.now() - deletedAt),
-  };
-}
+  #askOf(objects: ReadonlyMap<string, KubernetesObject>, { metadata, spec, status }: KubernetesObject): Ask<Spec, Status> {
+    const deletedAt = Date.parse(metadata.deletionTimestamp ?? "");
+    return {
+      name: metadata.name,
+      spec: this.#reconciler.readSpec(spec),
+      status: this.#reconciler.readStatus(status),
+      all: [...objects.values()],
+      deletingMs: Number.isNaN(deletedAt) ? 0 : Math.max(0, this.#deps.clock.now() - deletedAt),
+    };
+  }
 
-/** Says in the status what went wrong, unless nobody should hear it: we are stopping, or lead no longer. */
-async function failed<Spec, Status extends StatusFields>(
-  deps: KeeperDeps,
-  reconciler: Reconciler<Spec, Status>,
-  object: KubernetesObject,
-  status: Status,
-  error: unknown,
-  signal: AbortSignal,
-): Promise<Kept> {
-  signal.throwIfAborted();
-  deps.assertLeading();
-  if (isFault(error, "version_conflict")) throw error;
-  const fault = toFault(error);
-  const verdict: Verdict = { status: "False", reason: conditionReason(fault.reason), message: fault.message };
-  await writeStatus(deps, reconciler, object, status, verdict, signal);
-  return { kind: "failed", fault };
-}
+  /** Says in the status what went wrong, unless nobody should hear it: we are stopping, or lead no longer. */
+  async #failed(object: KubernetesObject, error: unknown, signal: AbortSignal): Promise<Kept> {
+    signal.throwIfAborted();
+    this.#deps.assertLeading();
+    if (isFault(error, "version_conflict")) throw error;
+    const fault = toFault(error);
+    const verdict: Verdict = { status: "False", reason: conditionReason(fault.reason), message: fault.message };
+    await this.#writeStatus(object, this.#reconciler.readStatus(object.status), verdict, signal);
+    return { kind: "failed", fault };
+  }
 
-/** Writes nothing when it would say what is there already. */
-async function writeStatus<Spec, Status extends StatusFields>(
-  deps: KeeperDeps,
-  reconciler: Reconciler<Spec, Status>,
-  object: KubernetesObject,
-  status: Status,
-  verdict: Verdict,
-  signal: AbortSignal,
-): Promise<void> {
-  const observedGeneration = object.metadata.generation ?? 0;
-  const before = reconciler.readStatus(object.status);
-  const conditions = withReady(before.conditions ?? [], verdict, observedGeneration, deps.clock.now());
-  const after = { ...status, observedGeneration, conditions };
-  if (canonical(before) !== canonical(after)) await replace(deps, reconciler, "status", { ...object, status: after }, signal);
-}
+  /** Writes nothing when it would say what is there already. */
+  async #writeStatus(object: KubernetesObject, status: Status, verdict: Verdict, signal: AbortSignal): Promise<void> {
+    const observedGeneration = object.metadata.generation ?? 0;
+    const before = this.#reconciler.readStatus(object.status);
+    const conditions = withReady(before.conditions ?? [], verdict, observedGeneration, this.#deps.clock.now());
+    const after = { ...status, observedGeneration, conditions };
+    if (canonical(before) !== canonical(after)) await this.#replace("status", { ...object, status: after }, signal);
+  }
 
-async function replace(
-  deps: KeeperDeps,
-  { resource }: Pick<Reconciler<unknown, unknown>, "resource">,
-  part: "object" | "status",
-  object: Omit<KubernetesObject, "metadata"> & { readonly metadata: ObjectMetadata },
-  signal: AbortSignal,
-): Promise<void> {
-  deps.assertLeading();
-  const { kind } = await deps.api.replace(resource, part, object, signal);
-  if (kind === "conflict") throw new Fault("version_conflict", `${object.metadata.name} was changed by somebody else first`);
+  async #replace(
+    part: "object" | "status",
+    object: Omit<KubernetesObject, "metadata"> & { readonly metadata: ObjectMetadata },
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#deps.assertLeading();
+    const { kind } = await this.#deps.api.replace(this.#reconciler.resource, part, object, signal);
+    if (kind === "conflict") throw new Fault("version_conflict", `${object.metadata.name} was changed by somebody else first`);
+  }
 }
 
 /** The same text for the same value, whatever the order of its fields. */

@@ -1,4 +1,4 @@
-import { type Clock, deadlineSignal, Fault, type Millis, SECOND } from "#kernel";
+import { type Clock, DAY, deadlineSignal, Fault, type Millis, SECOND } from "#kernel";
 import { checkDuration, checkNames, type Lease, type Leases } from "#state";
 import type { KubernetesApi, KubernetesObject } from "../api/contract.ts";
 import { LEASES, type LeaseRecord, leaseObjectName, readLease, writeLease } from "./lease-object.ts";
@@ -19,7 +19,7 @@ const ATTEMPTS_MAX = 5;
  * A lease that nobody was seen to hold, and that its holder last renewed this long ago by its own clock, is over: no two
  * clocks of one cluster differ by a day (certificates and tokens would fail first).
  */
-const ABANDONED_MS: Millis = 24 * 3_600_000;
+const ABANDONED_MS: Millis = DAY;
 
 /** Of its term, what a holder gives one call: then it asks again while it still leads. */
 const CALL_SHARE = 1 / 3;

@@ -27,7 +27,7 @@ export function basePlan(learningRate: number): TrainingPlan {
 }
 
 /** Rows for `steps` steps from documents as dump_data.py writes them: a text, or the messages of a chat, each. */
-export async function encodeDocuments(file: string, codec: TextCodec, checkpoint: Checkpoint, steps: number): Promise<readonly Example[]> {
+async function encodeDocuments(file: string, codec: TextCodec, checkpoint: Checkpoint, steps: number): Promise<readonly Example[]> {
   const lines = (await readFile(file, "utf8")).trim().split("\n");
   const [end] = checkpoint.info.eosTokenIds;
   const weights = new Array<number>(ROW_TOKENS).fill(1);

@@ -36,7 +36,7 @@ function admitting(kind: string, shape: z.ZodType) {
   };
 }
 
-export const NAMESPACE_KIND: Kind = {
+const NAMESPACE_KIND: Kind = {
   group: "",
   version: "v1",
   plural: "namespaces",
