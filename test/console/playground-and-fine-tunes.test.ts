@@ -45,6 +45,12 @@ async function answered(page: Page, count: number): Promise<void> {
   await expect.poll(() => page.getByText("done", { exact: true }).count(), SOON).toBe(count);
 }
 
+/** The page gets 20 kB a second from here on: an event of a stream is a few hundred bytes. */
+async function slowLine(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: 20_000, uploadThroughput: -1 });
+}
+
 describe.skipIf(CHROMIUM === undefined)("the console (skipped without a system Chromium)", () => {
   beforeAll(async () => {
     [cluster, browser] = await Promise.all([startCluster({ args: ["--nodes", "1"] }), openBrowser()]);
@@ -133,6 +139,7 @@ describe.skipIf(CHROMIUM === undefined)("the console (skipped without a system C
     await using open = await openConsole(browser, cluster.http, { dark: true });
     const { page } = open;
     await open.signIn(cluster.tenantKeys["taxly"]!, "/playground?mode=prompt&model=demo-base");
+    await slowLine(page); // Or the answer would be whole before anybody can stop it.
     await page.getByText("All settings").click();
     await page.getByLabel("Go on after the end").check();
     await page.getByLabel("Length, in tokens, as a number").fill("900");
