@@ -37,10 +37,15 @@ export async function findPython(named: string | undefined, modules: readonly st
 
 /** What `work` gives; throws when the process ends before. */
 export async function orEnd<T>(child: ChildProcess, work: Promise<T>): Promise<T> {
-  const ended = once(child, "exit").then(([code]) => {
+  const settled = new AbortController();
+  const ended = once(child, "exit", { signal: settled.signal }).then(([code]) => {
     throw new Error(`a side of the comparison ended with code ${code}`);
   });
-  return Promise.race([work, ended]);
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    settled.abort();
+  }
 }
 
 export async function end(child: ChildProcess): Promise<void> {
