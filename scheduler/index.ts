@@ -3,6 +3,6 @@ export * from "./contract.ts";
 export * from "./demand/index.ts";
 export { rowsAhead } from "./load.ts";
 export * from "./placement/index.ts";
-export { hashText } from "./rendezvous.ts";
+export { hashText } from "./hash.ts";
 export { usableTier } from "./residency.ts";
 export { type Ahead, anyRoom, roomFor, SLOT_WAIT_MS_MAX } from "./row-room.ts";

@@ -11,7 +11,7 @@ import {
 } from "#kernel";
 import { demandWeight } from "../demand/index.ts";
 import { rowsAhead } from "../load.ts";
-import { hashText } from "../rendezvous.ts";
+import { hashText } from "../hash.ts";
 import { usableTier } from "../residency.ts";
 import { createOutlook, type NodeOutlook, type WritableOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";

@@ -1,5 +1,5 @@
 import { assert } from "#kernel";
-import { mixHash } from "../rendezvous.ts";
+import { mixHash } from "../hash.ts";
 
 /** Points of each node on the ring: with 64 the arcs of two nodes differ by an eighth or so. */
 const POINTS_PER_NODE = 64;

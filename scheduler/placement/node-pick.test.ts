@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { mixHash } from "../rendezvous.ts";
+import { mixHash } from "../hash.ts";
 import type { NodeOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";
 import { NodePick, type PickAsk, type PickView } from "./node-pick.ts";

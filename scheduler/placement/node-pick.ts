@@ -1,5 +1,5 @@
 import type { Millis, Tokens } from "#kernel";
-import { mixHash } from "../rendezvous.ts";
+import { mixHash } from "../hash.ts";
 import { costToOthersMs, firstTokenMs, type NodeOutlook, waitsForSlot } from "./estimate.ts";
 import type { HomeRing } from "./home-ring.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DemandBook } from "../demand/index.ts";
-import { mixHash } from "../rendezvous.ts";
+import { mixHash } from "../hash.ts";
 import { drainPlan } from "./drain-plan.ts";
 import { HomeRing } from "./home-ring.ts";
 import { nodeTarget } from "./node-targets.ts";

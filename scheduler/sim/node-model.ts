@@ -42,7 +42,7 @@ export interface NodeModel {
   readonly sloMs: Millis;
 }
 
-/** Lengths of the end-to-end bench (64 in, 64 out), spread as in the Azure conversation trace (serving.md, 6.1). */
+/** Lengths of the end-to-end bench (64 in, 64 out), spread as in the Azure conversation trace of 2023. */
 const SHORT_TALK = {
   promptTokens: { logMean: Math.log(64), logDeviation: 0.98, max: 1024 },
   outputTokens: { logMean: Math.log(64), logDeviation: 0.86, max: 512 },
@@ -86,14 +86,14 @@ export const NODE_MODELS: Readonly<Record<string, NodeModel>> = {
     sloMs: 500,
   },
   /**
-   * Not measured here: a 7 B model on one 80 GB accelerator from the literature in serving.md. Step 20 ms and 8,000 prompt tokens/s
+   * Not measured here: a 7 B model on one 80 GB accelerator from the literature. Step 20 ms and 8,000 prompt tokens/s
    * are the order of S-LoRA's and Toppings' A100 figures; padded ranks by Punica's +2 ms at rank 16 and batches of 32, halved for newer
    * kernels; 2 MiB per rank are query, key, value and output in half precision; 20 GB/s over PCIe, 3 GB/s from NVMe, 1 GB/s and 50 ms from
    * an object store. Lengths: fit to the Azure 2023 conversation trace.
    */
   "gpu-7b": {
     name: "gpu-7b",
-    source: "literature, not measured: serving.md parts 1.2, 6.1, 6.3",
+    source: "literature on such accelerators, not measured",
     rowsMax: 64,
     ...{ stepMs: 20, rowMs: 0.15, promptTokenMs: 0.12, deltaRowMs: 0.01, packedRankMs: 0, paddedRankMs: 0.002 },
     prefillTokensMax: 4096,

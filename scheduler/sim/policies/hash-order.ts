@@ -1,4 +1,4 @@
-import { mixHash } from "../../rendezvous.ts";
+import { mixHash } from "../../hash.ts";
 import type { SimCluster } from "../policy.ts";
 
 /** Rendezvous order of all nodes that are alive, by delta; computed once per delta and membership. */

@@ -11,7 +11,7 @@ import {
   prefetchPlan,
   type RoundOptions,
 } from "../../placement/index.ts";
-import { mixHash } from "../../rendezvous.ts";
+import { mixHash } from "../../hash.ts";
 import type { AheadTier } from "../delta-loads.ts";
 import { DISK, loadMs, RAM, requestsPerSecond, SLOT, stepMs, TIER_NAMES } from "../node-model.ts";
 import type { Policy, SimCluster } from "../policy.ts";
