@@ -10,8 +10,8 @@ import {
   type Tokens,
 } from "#kernel";
 import { demandWeight } from "../demand/index.ts";
-import { rowsAhead } from "../load.ts";
 import { hashText } from "../hash.ts";
+import { rowsAhead } from "../load.ts";
 import { usableTier } from "../residency.ts";
 import { createOutlook, type NodeOutlook, type WritableOutlook } from "./estimate.ts";
 import { HomeRing } from "./home-ring.ts";

@@ -1,5 +1,6 @@
 import { type Millis, OVERTAKEN_MS_MAX, SECOND, type Tier } from "#kernel";
 import { DemandBook, demandWeight } from "../../demand/index.ts";
+import { mixHash } from "../../hash.ts";
 import {
   createOutlook,
   HomeRing,
@@ -11,7 +12,6 @@ import {
   prefetchPlan,
   type RoundOptions,
 } from "../../placement/index.ts";
-import { mixHash } from "../../hash.ts";
 import type { AheadTier } from "../delta-loads.ts";
 import { DISK, loadMs, RAM, requestsPerSecond, SLOT, stepMs, TIER_NAMES } from "../node-model.ts";
 import type { Policy, SimCluster } from "../policy.ts";
