@@ -22,8 +22,8 @@ export interface PlaceLimits {
 }
 
 /**
- * Where requests wait that no node takes now. By tenants' turns it is what production's routers do: the same counter, order, rows ahead and rule
- * for slots; a delta, with all its versions, is a tenant. By arrival it is the queue of textbooks.
+ * Where requests wait that no node takes now. By tenants' turns it is what production's routers do: the same order, rows ahead and rule
+ * for slots, and the same counter but for its spare, with which nothing was simulated yet; a delta, with all its versions, is a tenant. By arrival it is the queue of textbooks.
  */
 export class RouterQueue {
   readonly #deps: RouterQueueDeps;
