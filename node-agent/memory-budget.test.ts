@@ -76,8 +76,19 @@ describe("the room of a node", () => {
   test("on the processor is shared with the agent and its deltas in memory; on a device it is the engines' alone", () => {
     const room = { sizeBytes: 2 * GIB, source: "this machine" };
     const onProcessor = createMemoryLedger(room, chooseCompute("cpu"), GIB + 512 * MIB);
-    expect(() => onProcessor.reserve("llama", memory)).toThrow(/the agent 256 MiB, deltas in memory 1536 MiB \(--ram-mib\)$/);
+    expect(() => onProcessor.reserve("llama", memory)).toThrow(
+      /hand-over file 50 MiB \(--tables-mib\), its reader 50 MiB \(--tables-mib\), the agent 256 MiB, deltas in memory 1536 MiB \(--ram-mib\)$/,
+    );
     createMemoryLedger(room, chooseCompute("webgpu"), GIB + 512 * MIB).reserve("llama", memory);
+  });
+
+  test("on the processor, counts what deltas lie in on their way to each engine, up to what is kept of it", () => {
+    const large = { ...memory, tables: 500 * MIB };
+    const room = { sizeBytes: 256 * MIB + 2 * (1025 + 2 * 64) * MIB, source: "this machine" };
+    const ledger = createMemoryLedger(room, chooseCompute("cpu"), 0);
+    ledger.reserve("llama", large);
+    ledger.reserve("qwen", large);
+    expect(() => ledger.reserve("gpt2", { weights: 1, cache: 0, tables: 0, workspace: 0 })).toThrow("the engine of qwen 1153 MiB");
   });
 
   test("is never to be asked again for what it refused", () => {

@@ -1,6 +1,6 @@
 import { type Bytes, Fault, MIB, type Tokens } from "#kernel";
 import { type BaseInfo, BLOCK_TOKENS, type Checkpoint, type LinearSite, PAGE_RANKS } from "#model";
-import { areFilters, type Compute, type RunnerLimits, type RunnerMemory, weightCopies } from "./engine/index.ts";
+import { areFilters, type Compute, HAND_OVER_KEPT_BYTES, type RunnerLimits, type RunnerMemory, weightCopies } from "./engine/index.ts";
 
 /** Where engines compute, and how much they may hold there. */
 export interface MemoryRoom {
@@ -151,10 +151,13 @@ export interface Taken {
 /** Who holds how much of a node's room. What does not fit is refused before it begins, with every term. */
 export class MemoryLedger {
   readonly #room: MemoryRoom;
+  readonly #besideRunner: (memory: RunnerMemory) => readonly Taken[];
   readonly #taken = new Set<Taken>();
 
-  constructor(room: MemoryRoom) {
+  /** @param besideRunner what an engine takes here that its runner does not count */
+  constructor(room: MemoryRoom, besideRunner: (memory: RunnerMemory) => readonly Taken[] = () => []) {
     this.#room = room;
+    this.#besideRunner = besideRunner;
   }
 
   get room(): MemoryRoom {
@@ -169,10 +172,14 @@ export class MemoryLedger {
   /** Room for the engine of `base`, until disposed. @throws Fault capacity_exhausted, never to be retried, that lists every term */
   reserve(base: string, memory: RunnerMemory): Disposable {
     const terms = Object.keys(SHRINKS) as (keyof RunnerMemory)[];
-    const wanted: Taken[] = [...terms.map((term) => ({ what: term, sizeBytes: memory[term], shrinks: SHRINKS[term] })), ...this.#taken];
-    const sizeBytes = wanted.reduce((sum, each) => sum + each.sizeBytes, 0);
+    const own: Taken[] = [
+      ...terms.map((term) => ({ what: term, sizeBytes: memory[term], shrinks: SHRINKS[term] })),
+      ...this.#besideRunner(memory),
+    ];
+    const wanted = [...own, ...this.#taken];
+    const sizeBytes = sizeOf(wanted);
     if (sizeBytes > this.#room.sizeBytes) throw tooLarge(base, wanted, sizeBytes, this.#room);
-    const engine = { what: `the engine of ${base}`, sizeBytes: sumOf(memory) };
+    const engine = { what: `the engine of ${base}`, sizeBytes: sizeOf(own) };
     this.#taken.add(engine);
     return { [Symbol.dispose]: () => void this.#taken.delete(engine) };
   }
@@ -181,13 +188,36 @@ export class MemoryLedger {
 /** Of the agent itself: tokenizers, streams, claims. */
 const AGENT_BYTES: Bytes = 256 * MIB;
 
-/** The room of one node. On the processor, engines share it with the agent and its deltas in memory. */
+/** The room of one node. On the processor, engines share it with the agent, its deltas in memory and those on their way to an engine. */
 export function createMemoryLedger(room: MemoryRoom, compute: Compute, ramBytesMax: Bytes): MemoryLedger {
-  const ledger = new MemoryLedger(room);
-  if (compute.provider !== "cpu") return ledger;
-  ledger.take({ what: "the agent", sizeBytes: AGENT_BYTES });
-  ledger.take({ what: "deltas in memory", sizeBytes: ramBytesMax, shrinks: "--ram-mib" });
+  if (compute.provider !== "cpu") return new MemoryLedger(room);
+  const ledger = new MemoryLedger(room, ({ tables }) => handOverTerms(tables));
+  for (const term of nodeTerms(ramBytesMax)) ledger.take(term);
   return ledger;
+}
+
+/** What a node holds in the machine's memory, however many engines it has. */
+export function nodeTerms(ramBytesMax: Bytes): readonly Taken[] {
+  return [
+    { what: "the agent", sizeBytes: AGENT_BYTES },
+    { what: "deltas in memory", sizeBytes: ramBytesMax, shrinks: "--ram-mib" },
+  ];
+}
+
+/**
+ * What each engine's process holds there for the way of deltas to it, once a large one has come. No delta is larger than the tables
+ * that it is attached to; what is larger than what is kept lies there only while it is on its way.
+ */
+export function handOverTerms(tableBytesMax: Bytes): readonly Taken[] {
+  const sizeBytes = Math.min(HAND_OVER_KEPT_BYTES, tableBytesMax);
+  return [
+    { what: "hand-over file", sizeBytes, shrinks: "--tables-mib" },
+    { what: "its reader", sizeBytes, shrinks: "--tables-mib" },
+  ];
+}
+
+function sizeOf(taken: readonly Taken[]): Bytes {
+  return taken.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function tooLarge(base: string, wanted: readonly Taken[], sizeBytes: Bytes, room: MemoryRoom): Fault {

@@ -3,7 +3,7 @@ import type { LinearSite } from "../base.ts";
 import type { Checkpoint } from "../checkpoint/contract.ts";
 import { attend, declareAttentionInputs, type KeyValue } from "./attention.ts";
 import { type DecoderVariant, normalise, walkDecoder } from "./decoder-walk.ts";
-import { DELTA_INPUTS, declareDeltaInputs, deltaChange } from "./delta-branch.ts";
+import { DELTA_INPUTS, declareDeltaInputs, deltaChange, EVEN_TOKENS, SORTED_TOKENS, type TokenOrder } from "./delta-branch.ts";
 import { FAMILIES, type Family } from "./family.ts";
 import { GraphBuilder, type Value } from "./graph-builder.ts";
 import { type DeltaSteps, type LinearFormat, LinearLayers } from "./linear.ts";
@@ -32,7 +32,7 @@ export interface DecoderGraph {
 
 /**
  * Builds the graph of one step for any number of rows, tokens, past positions and deltas; `linears` is the format of linear layers and
- * head. Graphs for other `steps` are made of the same weights.
+ * head. Results are the same to the bit whichever graph a step runs in that is for it.
  */
 export function buildDecoderGraph(
   checkpoint: Checkpoint,
@@ -47,12 +47,15 @@ export function buildDecoderGraph(
 
 /** What the walk through the layers needs of this graph. */
 class Decoder implements DecoderVariant {
+  readonly skipsInLayerNorm = false;
+  readonly stacksGateAndUp: boolean;
   readonly #checkpoint: Checkpoint;
   readonly #family: Family;
   readonly #graph: GraphBuilder;
   readonly #weights: WeightPlan;
   readonly #layers: LinearLayers;
   readonly #steps: DeltaSteps;
+  readonly #tokenOrder: TokenOrder;
   readonly #sites: ReadonlyMap<string, LinearSite>;
   readonly #newKeyValues: KeyValue[] = [];
   #rotate: (heads: Value) => Value = (heads) => heads;
@@ -64,6 +67,9 @@ class Decoder implements DecoderVariant {
     this.#weights = weights;
     this.#layers = new LinearLayers(graph, weights, linears, steps);
     this.#steps = steps;
+    this.#tokenOrder = steps === "even" ? EVEN_TOKENS : SORTED_TOKENS;
+    // What deltas add to either would have to be put together first.
+    this.stacksGateAndUp = steps === "without" || steps === "either";
     this.#sites = new Map(checkpoint.info.linears.map((site) => [site.module, site]));
   }
 
@@ -75,7 +81,7 @@ class Decoder implements DecoderVariant {
     const wanted = graph.input(DECODER_VALUES.wanted, "int64", ["wanted"]);
     declareAttentionInputs(graph, config);
     if (this.#steps === "either") graph.input(DELTA_INPUTS.active, "bool", []);
-    if (this.#steps !== "without") declareDeltaInputs(graph, info.linears);
+    if (this.#steps !== "without") declareDeltaInputs(graph, this.#tokenOrder, info.linears);
 
     this.#rotate = this.#rotation(positions);
     const logits = walkDecoder(this.#checkpoint, graph, this, { tokens, positions: graph.reshape(positions, [-1]), wanted });
@@ -133,7 +139,7 @@ class Decoder implements DecoderVariant {
       x,
       tokens: DECODER_VALUES.tokens,
       bias: this.#weights.has(`${names[0]}.bias`) ? this.#weights.stored(...names.map((name) => `${name}.bias`)) : undefined,
-      change: (branch) => deltaChange(branch, x, sites),
+      change: (branch) => deltaChange(branch, this.#tokenOrder, x, sites),
     });
   }
 

@@ -7,6 +7,10 @@ import { MICROSOFT } from "./onnx-model.ts";
 
 /** What the walk leaves to each graph: where constants come from, and how the heavy parts are computed. */
 export interface DecoderVariant {
+  /** Whether one node adds to the residual and takes the layer norm of it: few nodes count most on a device, not on the processor. */
+  readonly skipsInLayerNorm: boolean;
+  /** Whether gate and up are computed as one, and split: a product fewer, and a copy of both more. */
+  readonly stacksGateAndUp: boolean;
   /** One tensor of the checkpoint, or several stacked along their first dimension. */
   stored(...names: readonly string[]): Value;
   /** Linears that share their input, with biases and deltas: x [N, inputSize] to [N, Σ outputSize]. */
@@ -51,7 +55,7 @@ export function walkDecoder(checkpoint: Checkpoint, graph: GraphBuilder, variant
 export function normalise(
   { config }: Checkpoint,
   graph: GraphBuilder,
-  variant: Pick<DecoderVariant, "stored">,
+  variant: Pick<DecoderVariant, "stored" | "skipsInLayerNorm">,
   name: string,
   residual: Value,
   update: Value | undefined,
@@ -64,6 +68,10 @@ export function normalise(
     ? (["LayerNormalization", "SkipLayerNormalization"] as const)
     : (["SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"] as const);
   if (update === undefined) return [graph.op(plain, [residual, ...inputs], { axis: -1n, epsilon }), residual];
+  if (layerNorm && !variant.skipsInLayerNorm) {
+    const sum = graph.op("Add", [residual, update]);
+    return [graph.op(plain, [sum, ...inputs], { axis: -1n, epsilon }), sum];
+  }
   const outputs = graph.ops(skipping, [residual, update, ...inputs], [true, false, false, true], { epsilon }, MICROSOFT);
   return [outputs[0]!, outputs[3]!];
 }
@@ -78,8 +86,11 @@ function embed({ config }: Checkpoint, graph: GraphBuilder, variant: DecoderVari
 function feedForward({ config }: Checkpoint, graph: GraphBuilder, variant: DecoderVariant, at: string, x: Value): Value {
   const { mlpInput, mlpOutput } = FAMILIES[config.architecture];
   const { activation, intermediateSize } = config;
-  const inner = variant.linears(at, mlpInput, x);
-  if (mlpInput.length === 1) return variant.linears(at, [mlpOutput], ACTIVATIONS[activation](graph, inner));
-  const [gate, up] = graph.split(inner, 1, [intermediateSize, intermediateSize]);
-  return variant.linears(at, [mlpOutput], graph.op("Mul", [ACTIVATIONS[activation](graph, gate!), up!]));
+  const sizes = mlpInput.map(() => intermediateSize);
+  const isStacked = variant.stacksGateAndUp && sizes.length > 1;
+  const [gate, up] = isStacked
+    ? graph.split(variant.linears(at, mlpInput, x), 1, sizes)
+    : mlpInput.map((module) => variant.linears(at, [module], x));
+  const active = ACTIVATIONS[activation](graph, gate!);
+  return variant.linears(at, [mlpOutput], up === undefined ? active : graph.op("Mul", [active, up]));
 }

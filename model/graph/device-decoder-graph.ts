@@ -54,6 +54,8 @@ export function buildDeviceGraph(checkpoint: Checkpoint, weights: DeviceWeights,
 }
 
 class DeviceDecoder implements DecoderVariant {
+  readonly skipsInLayerNorm = true;
+  readonly stacksGateAndUp = true;
   readonly used = new Set<string>();
   readonly #checkpoint: Checkpoint;
   readonly #graph: GraphBuilder;

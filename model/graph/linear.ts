@@ -26,8 +26,11 @@ export interface Linear extends MatrixShape {
   readonly change?: ((branch: GraphBuilder) => Value) | undefined;
 }
 
-/** Which steps a graph is for: those with deltas, those without, or either, which takes a branch at every change. */
-export type DeltaSteps = "with" | "without" | "either";
+/**
+ * Which steps a graph is for: those with deltas; of these the even ones alone (see EVEN_TOKENS); those without; or either, which takes a
+ * branch at every change.
+ */
+export type DeltaSteps = "with" | "even" | "without" | "either";
 
 /** Computes linear layers, [N, inputSize] to [N, outputSize], in one format. Deltas are added in float32, whatever the format. */
 export class LinearLayers {
@@ -133,7 +136,8 @@ export class LinearLayers {
 
   /** The one in steps with deltas, the other in those without. */
   #ifActive(whenActive: (branch: GraphBuilder) => Value, otherwise: (branch: GraphBuilder) => Value): Value {
-    return this.#steps === "with" ? whenActive(this.#graph) : this.#graph.choose(DELTA_INPUTS.active, whenActive, otherwise);
+    if (this.#steps !== "either") return whenActive(this.#graph);
+    return this.#graph.choose(DELTA_INPUTS.active, whenActive, otherwise);
   }
 
   /** The step that stands for zero, once per token. */

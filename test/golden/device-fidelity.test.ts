@@ -78,13 +78,14 @@ describe.skipIf(!device)("on a software device (skipped without chromium, which 
     expect(shortContext.up).toBeLessThan(1024);
   });
 
-  test("a text that begins like an earlier one of its tenant goes on there, also two at once; nobody else's does", () => {
-    const { cold, warm, rival, load } = reports.get(CASES[0])!.prefix!;
+  test("a text that begins like an earlier one of its tenant goes on there, also two at once, before anything is kept as well; nobody else's does", () => {
+    const { cold, warm, rival, together, load } = reports.get(CASES[0])!.prefix!;
     expect(cold.computedTokens).toBe(PREFIX_PROMPT_TOKENS);
     expect(warm.computedTokens).toBe(2 * (PREFIX_PROMPT_TOKENS - 128));
     expect(rival.computedTokens).toBe(PREFIX_PROMPT_TOKENS);
+    expect(together.computedTokens).toBe(PREFIX_PROMPT_TOKENS + PREFIX_PROMPT_TOKENS - 128);
     const [first] = cold.texts;
-    for (const { greedy, logprobs } of warm.texts) {
+    for (const { greedy, logprobs } of [...warm.texts, ...together.texts]) {
       expect(greedy).toEqual(first!.greedy);
       for (const [at, logprob] of logprobs.entries()) expect(Math.abs(logprob - first!.logprobs[at]!)).toBeLessThan(TOLERANCE);
     }

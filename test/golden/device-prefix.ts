@@ -7,13 +7,16 @@ import { sequenceSpec } from "../../node-agent/engine/testing/sequence-spec.ts";
 import type { PrefixReport } from "./device-report.ts";
 
 const NEW_TOKENS = 4;
+/** Less than a prompt, so that of two at once one is computed before the other. */
+const STEP_TOKENS = 64;
 
 /**
- * The engine on a device: a prompt on the plain base, asked by a tenant, again by it twice at the same time, then by another tenant.
+ * The engine on a device: a prompt on the plain base, asked by a tenant, again by it twice at the same time, then by another tenant, and twice at the same
+ * time by one of whom nothing is kept.
  * The runner is disposed of with the engine.
  */
 export async function askAgain(runner: Runner, promptTokens: readonly number[]): Promise<PrefixReport> {
-  await using engine = openEngine(runner, { clock: systemClock, yieldTurn: () => nextTurn() });
+  await using engine = openEngine(runner, { clock: systemClock, yieldTurn: () => nextTurn() }, { prefillTokensMax: STEP_TOKENS });
   const ask = async (tenant: string, count: number) => {
     const before = { tokens: engine.load().promptTokens, upBytes: runner.bus!.upBytes };
     const texts = await Promise.all(
@@ -29,5 +32,6 @@ export async function askAgain(runner: Runner, promptTokens: readonly number[]):
     return { computedTokens: engine.load().promptTokens - before.tokens, upBytes, texts };
   };
   const [cold, warm, rival] = [await ask("acme", 1), await ask("acme", 2), await ask("rival", 1)];
-  return { cold, warm, rival, load: engine.load().prefixes };
+  const load = engine.load().prefixes;
+  return { cold, warm, rival, load, together: await ask("newcomer", 2) };
 }

@@ -34,11 +34,12 @@ interface AskedTexts {
   readonly texts: readonly { readonly greedy: readonly number[]; readonly logprobs: readonly number[] }[];
 }
 
-/** A prompt asked by a tenant, again by it twice at the same time, and by another tenant. */
+/** A prompt asked by a tenant, again by it twice at the same time, by another tenant, and twice at the same time by one of whom nothing is kept. */
 export interface PrefixReport {
   readonly cold: AskedTexts;
   readonly warm: AskedTexts;
   readonly rival: AskedTexts;
+  readonly together: AskedTexts;
   readonly load: { readonly keptTokens: number; readonly keptBytes: number };
 }
 

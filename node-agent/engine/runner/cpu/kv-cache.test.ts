@@ -56,6 +56,18 @@ class Model {
     this.prefixes.set(prefix, kept);
   }
 
+  /** Another row that begins alike gets what this one has; what that had of a block that is not full is written over. */
+  copy(from: number, choice: number): void {
+    const { text } = this.rows.get(from)!;
+    const to = [...this.rows.keys()][choice % this.rows.size]!;
+    const target = this.rows.get(to)!;
+    const tokens = BLOCK_TOKENS * Math.floor(Math.min(text.length, target.reserved) / BLOCK_TOKENS);
+    const full = BLOCK_TOKENS * Math.floor(target.text.length / BLOCK_TOKENS);
+    if (tokens <= target.text.length || text.slice(0, full).join() !== target.text.slice(0, full).join()) return;
+    this.cache.copy(from, to, tokens);
+    target.text.splice(0, target.text.length, ...text.slice(0, tokens));
+  }
+
   forget(choice: number): void {
     const prefix = [...this.prefixes.keys()][choice % Math.max(1, this.prefixes.size)];
     if (prefix === undefined) return;
@@ -114,6 +126,7 @@ const OPERATION = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.constant("open"), fc.integer({ min: 1, max: 300 }), small, small) },
   { weight: 5, arbitrary: fc.tuple(fc.constant("append"), small, fc.integer({ min: 1, max: 150 }), small) },
   { weight: 3, arbitrary: fc.tuple(fc.constant("keep"), small, small, small) },
+  { weight: 3, arbitrary: fc.tuple(fc.constant("copy"), small, small, small) },
   { weight: 1, arbitrary: fc.tuple(fc.constant("forget"), small, small, small) },
   { weight: 2, arbitrary: fc.tuple(fc.constant("close"), small, small, small) },
 );
@@ -129,6 +142,7 @@ describe("a cache of rows and kept prefixes", () => {
           else if (kind === "forget") model.forget(first);
           else if (row !== undefined && kind === "append") model.append(row, second);
           else if (row !== undefined && kind === "keep") model.keep(row, second);
+          else if (row !== undefined && kind === "copy") model.copy(row, second);
           else if (row !== undefined && kind === "close") model.close(row);
           model.check([...model.rows.keys()].filter((each) => model.text(each).length > 0 && (each + first) % 3 > 0));
         }

@@ -117,6 +117,17 @@ export class KvCache implements PrefixKeeper {
     this.#prefixes.delete(prefix);
   }
 
+  /** What the row has of a block that is not full is written over. */
+  copy(from: number, to: number, tokens: Tokens): void {
+    const [source, target] = [this.#row(from), this.#row(to)];
+    assert(tokens % BLOCK_TOKENS === 0 && tokens <= source.length, "whole blocks are copied, of what was computed");
+    assert(tokens > target.length && tokens <= target.reservedTokens, "a row gets more than it has, and what it reserved");
+    for (let index = Math.floor(target.length / BLOCK_TOKENS); index < tokens / BLOCK_TOKENS; index++) {
+      this.#memory.copy(source.blocks[index]!, target.blocks[index] ?? this.#takeBlock(target));
+    }
+    target.length = tokens;
+  }
+
   length(row: number): Tokens {
     return this.#row(row).length;
   }

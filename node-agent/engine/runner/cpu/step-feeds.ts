@@ -25,13 +25,11 @@ export interface BatchRow {
 export function tokenFeeds(rows: readonly BatchRow[], span: number): Feeds {
   const tokens = new BigInt64Array(rows.length * span);
   const positions = new BigInt64Array(rows.length * span);
+  writeTokens(tokens, positions, rows, span);
   const wanted: bigint[] = [];
   for (const [index, row] of rows.entries()) {
-    for (const [offset, token] of row.tokens.entries()) {
-      const at = index * span + offset;
-      tokens[at] = BigInt(token);
-      positions[at] = BigInt(row.past + offset);
-      if (row.logits === "all" || (row.logits !== "none" && offset === row.tokens.length - 1)) wanted.push(BigInt(at));
+    for (const offset of row.tokens.keys()) {
+      if (row.logits === "all" || (row.logits !== "none" && offset === row.tokens.length - 1)) wanted.push(BigInt(index * span + offset));
     }
   }
   if (wanted.length === 0) wanted.push(0n);
@@ -40,6 +38,23 @@ export function tokenFeeds(rows: readonly BatchRow[], span: number): Feeds {
     [DECODER_VALUES.positions]: integers(positions, [rows.length, span]),
     [DECODER_VALUES.wanted]: integers(BigInt64Array.from(wanted), [wanted.length]),
   };
+}
+
+/** Makes the feeds of a batch those of another that differs from it in its tokens and their positions, within the same blocks. */
+export function rewriteFeeds(feeds: Feeds, rows: readonly BatchRow[], span: number): void {
+  const valuesOf = <T>(name: string) => feeds[name]!.data as T;
+  writeTokens(valuesOf(DECODER_VALUES.tokens), valuesOf(DECODER_VALUES.positions), rows, span);
+  const mask = valuesOf<Float32Array>(ATTENTION_INPUTS.mask);
+  writeMask(mask, rows, span, mask.length / (rows.length * span) - span);
+}
+
+function writeTokens(tokens: BigInt64Array, positions: BigInt64Array, rows: readonly BatchRow[], span: number): void {
+  for (const [index, row] of rows.entries()) {
+    for (const [offset, token] of row.tokens.entries()) {
+      tokens[index * span + offset] = BigInt(token);
+      positions[index * span + offset] = BigInt(row.past + offset);
+    }
+  }
 }
 
 /** Which blocks belong to whom, what each token may see, and all shapes. */
@@ -54,9 +69,11 @@ export function attentionFeeds(base: BaseInfo, rows: readonly BatchRow[], span: 
     blockOutputShape: [rows.length, depth, base.headCount * span * headSize],
     spans: [past, span],
   };
+  const mask = new Float32Array(rows.length * span * (past + span));
+  writeMask(mask, rows, span, past);
   const feeds: Feeds = {
     ...blockFeeds(bound, depth),
-    [ATTENTION_INPUTS.mask]: new Tensor("float32", createMask(rows, span, past), [rows.length, 1, 1, span, past + span]),
+    [ATTENTION_INPUTS.mask]: new Tensor("float32", mask, [rows.length, 1, 1, span, past + span]),
   };
   for (const [name, shape] of Object.entries(shapes)) {
     feeds[ATTENTION_INPUTS[name as keyof typeof shapes]] = integers(BigInt64Array.from(shape, BigInt), [shape.length]);
@@ -88,17 +105,17 @@ function blockFeeds({ window, rows }: BoundBlocks, depth: number): Feeds {
 }
 
 /** A token sees its row's filled past positions, and the new ones up to itself. */
-function createMask(rows: readonly BatchRow[], span: number, past: number): Float32Array {
+function writeMask(mask: Float32Array, rows: readonly BatchRow[], span: number, past: number): void {
   const reach = past + span;
-  const mask = new Float32Array(rows.length * span * reach);
   for (const [index, row] of rows.entries()) {
     for (let offset = 0; offset < span; offset++) {
       const start = (index * span + offset) * reach;
+      mask.fill(0, start, start + row.past);
       mask.fill(HIDDEN, start + row.past, start + past);
+      mask.fill(0, start + past, start + past + offset + 1);
       mask.fill(HIDDEN, start + past + offset + 1, start + reach);
     }
   }
-  return mask;
 }
 
 export function cacheFeeds(base: BaseInfo, { count, keys, values }: BlockWindow): Feeds {
@@ -125,6 +142,11 @@ export function deltaFeeds(rows: readonly BatchRow[], span: number, bound: Bound
     [DELTA_INPUTS.select]: new Tensor("bool", select, [chunkCount, placeCount, chunkRanks]),
     [DELTA_INPUTS.origins]: integers(origins, [origins.length]),
   };
+}
+
+/** The same for an even step. */
+export function evenDeltaFeeds({ chunkCount }: BoundDeltas): Feeds {
+  return { [DELTA_INPUTS.chunkCount]: integers(BigInt64Array.of(BigInt(chunkCount)), [1]) };
 }
 
 /** What is bound when no row has a delta: something small, since the graph doesn't look at it. */

@@ -213,5 +213,6 @@ function prefixKeeper(banks: SlotBanks, tokenBytes: Bytes): PrefixKeeper {
     },
     keep: (row, tokens, shared) => banks.keep(row, tokens, shared),
     forget: (prefix) => banks.forget(prefix),
+    copy: (from, to, tokens) => banks.copy(from, to, tokens),
   };
 }

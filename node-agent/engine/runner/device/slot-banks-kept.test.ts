@@ -59,6 +59,17 @@ class Model {
     return true;
   }
 
+  /** A new row gets what another one has, as texts do that begin alike; in whole blocks, and with room behind them. */
+  copy(chosen: number, tokensMax: number): void {
+    const [from, text] = pick(this.rows, chosen) ?? [];
+    if (from === undefined || !text) return;
+    const tokens = Math.min(text.length, Math.ceil(tokensMax / CAPACITY_UNIT - 1) * CAPACITY_UNIT);
+    const row = this.#rowCount++;
+    if (tokens <= 0 || tokens === this.banks.place(from).capacity || !this.banks.open(row, tokensMax)) return;
+    this.banks.copy(from, row, tokens);
+    this.rows.set(row, { name: text.name, length: tokens, tokensMax });
+  }
+
   close(chosen: number): void {
     const [row] = pick(this.rows, chosen) ?? [];
     if (row === undefined) return;
@@ -117,12 +128,13 @@ const OPERATION = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.constant("open"), fc.integer({ min: 1, max: CONTEXT_MAX }), small) },
   { weight: 5, arbitrary: fc.tuple(fc.constant("step"), small, fc.integer({ min: 1, max: 4 })) },
   { weight: 4, arbitrary: fc.tuple(fc.constant("keep"), small, fc.nat({ max: 1 })) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant("copy"), small, fc.integer({ min: 1, max: CONTEXT_MAX })) },
   { weight: 2, arbitrary: fc.tuple(fc.constant("close"), small, small) },
   { weight: 2, arbitrary: fc.tuple(fc.constant("forget"), small, small) },
 );
 
 describe("prefixes kept beside the banks", () => {
-  test("rows begin with what was kept, whatever came, went or moved between two steps, and nothing exceeds what there is", () => {
+  test("rows begin with what was kept or another row has, whatever came, went or moved between two steps, and nothing exceeds what there is", () => {
     fc.assert(
       fc.property(fc.array(OPERATION, { minLength: 30, maxLength: 80, size: "max" }), (operations) => {
         const model = new Model();
@@ -130,6 +142,7 @@ describe("prefixes kept beside the banks", () => {
           if (kind === "open") model.open(first, second);
           else if (kind === "step") model.step(first, second);
           else if (kind === "keep") model.keep(first, second === 1);
+          else if (kind === "copy") model.copy(first, second);
           else if (kind === "close") model.close(first);
           else model.forget(first);
         }

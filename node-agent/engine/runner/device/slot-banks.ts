@@ -123,6 +123,17 @@ export class SlotBanks {
     return prefix;
   }
 
+  /** Also within one bank. */
+  copy(from: number, to: number, tokens: Tokens): void {
+    const [source, target] = [this.#row(from), this.#row(to)];
+    // Of a full slot the last place is given up, see writePlaces.
+    assert(tokens % CAPACITY_UNIT === 0 && tokens <= source.length && tokens < source.place.capacity, "whole blocks, of what was computed");
+    assert(tokens > target.length && tokens < target.reservedTokens, "a row gets more than it has, and has room behind it");
+    const [start, end] = [Math.floor(target.length / CAPACITY_UNIT), tokens / CAPACITY_UNIT];
+    this.#copy(blocksOfSlot(source.place, start, end), blocksOfSlot(target.place, start, end));
+    target.length = tokens;
+  }
+
   forget(prefix: Prefix): void {
     this.#kept.forget(prefix);
   }
