@@ -21,19 +21,30 @@ const NEW_TOKENS = 24;
 const TEXTS = 12;
 const TEXTS_QUICK = 3;
 const TURNS = 3;
+/** Texts that come at once. */
+const TOGETHER = 8;
+/** They take as long as eight: one time in four is enough. */
+const TOGETHER_EVERY = 4;
 
-/** How a text may begin; each has as many tokens. */
-const KINDS = ["nothing kept", "prefix kept", "prefix kept, two at once", "another tenant's"] as const;
+const TOGETHER_NEW = "nothing kept, eight at once";
+const TOGETHER_ALIKE = "nothing kept, prefix in common, eight at once";
+
+/** How a text may begin; each has as many tokens. Of several at once the slowest counts. */
+const KINDS = ["nothing kept", "prefix kept", "prefix kept, two at once", "another tenant's", TOGETHER_NEW, TOGETHER_ALIKE] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Sample {
   readonly firstTokenMs: number;
   readonly tokenMs: number;
+  /** Of the prompts. */
+  readonly computedTokens: number;
 }
 
 /**
  * Time to first token of texts whose first 512 tokens are kept, over that of texts that begin with something new, through the real
- * engine in its own process. Also of two such texts at once, and of those of tenants that did not compute the prefix themselves.
+ * engine in its own process. Also of two such texts at once, and of those of tenants that did not compute the prefix themselves; and of
+ * eight that come at once before anything is kept, with a prefix in common and without: the latter cost what the former would if each
+ * were computed by itself.
  */
 export async function benchPrefix(options: BenchOptions): Promise<BenchReport> {
   const cache = options.cacheDirectory ?? CACHE_DIRECTORY;
@@ -55,10 +66,15 @@ export async function benchPrefix(options: BenchOptions): Promise<BenchReport> {
         rows.push({
           ...{ model: suffix.slice(1) || name, on: where, text: kind, "TTFT p50 ms": over(kind, ({ firstTokenMs }) => firstTokenMs) },
           ...{ "over nothing kept": ratio(kind), "ITL p50 ms": over(kind, ({ tokenMs }) => tokenMs) },
+          "prompt tokens computed": over(kind, ({ computedTokens }) => computedTokens),
         });
       }
       ratios[`ttft_ratio_${where}${suffix}`] = ratio("prefix kept");
       ratios[`ttft_ratio_other_tenant_${where}${suffix}`] = ratio("another tenant's");
+      const inCommon = (figure: (sample: Sample) => number) =>
+        median(samples.map((turn) => figure(turn[TOGETHER_ALIKE]) / figure(turn[TOGETHER_NEW])));
+      ratios[`together_last_ttft_ratio_${where}${suffix}`] = inCommon(({ firstTokenMs }) => firstTokenMs);
+      ratios[`together_tokens_ratio_${where}${suffix}`] = inCommon(({ computedTokens }) => computedTokens);
     }
   }
   return createReport("prefix", rows, ratios);
@@ -89,7 +105,7 @@ async function measureFolder(folder: string, options: BenchOptions, cache: strin
 
 /** All kinds side by side, each text after one of every other kind: what the machine does meanwhile, it does to all. */
 async function measureTurn(engine: Engine, slot: Slot | undefined, random: Random, texts: number, signal: AbortSignal): Promise<Turn> {
-  const samples: Record<Kind, Sample[]> = { "nothing kept": [], "prefix kept": [], "prefix kept, two at once": [], "another tenant's": [] };
+  const samples = mapKinds((): Sample[] => []);
   const tokens = (count: number) => Array.from({ length: count }, () => random.below(engine.base.vocabularySize));
   const shared = tokens(PREFIX_TOKENS);
   const [first, ...others] = Array.from({ length: texts + 1 }, (_, tenant) => tenant);
@@ -99,11 +115,17 @@ async function measureTurn(engine: Engine, slot: Slot | undefined, random: Rando
     samples["nothing kept"].push(await ask(tokens(PREFIX_TOKENS)));
     samples["prefix kept"].push(await ask(shared));
     samples["another tenant's"].push(await ask(shared, other));
-    samples["prefix kept, two at once"].push(slower(...(await Promise.all([ask(shared), ask(shared)]))));
+    samples["prefix kept, two at once"].push(together(await Promise.all([ask(shared), ask(shared)])));
+    if (other % TOGETHER_EVERY !== 1) continue;
+    const cold = tokens(PREFIX_TOKENS);
+    const eight = (prefix: () => readonly number[]) => Promise.all(Array.from({ length: TOGETHER }, () => ask(prefix())));
+    samples[TOGETHER_NEW].push(together(await eight(() => tokens(PREFIX_TOKENS))));
+    samples[TOGETHER_ALIKE].push(together(await eight(() => cold)));
   }
   return mapKinds((kind) => ({
     firstTokenMs: median(samples[kind].map(({ firstTokenMs }) => firstTokenMs)),
     tokenMs: median(samples[kind].map(({ tokenMs }) => tokenMs)),
+    computedTokens: median(samples[kind].map(({ computedTokens }) => computedTokens)),
   }));
 }
 
@@ -116,14 +138,19 @@ async function timeText(
 ): Promise<Sample> {
   const startedMs = performance.now();
   const times: number[] = [];
-  for await (const { kind } of engine.generate(benchSequence(prompt, slot, NEW_TOKENS, tenant), signal)) {
-    if (kind === "token") times.push(performance.now());
+  let computedTokens = prompt.length;
+  for await (const event of engine.generate(benchSequence(prompt, slot, NEW_TOKENS, tenant), signal)) {
+    if (event.kind === "reused") computedTokens -= event.promptTokens;
+    if (event.kind === "token") times.push(performance.now());
   }
-  return { firstTokenMs: times[0]! - startedMs, tokenMs: median(times.slice(1).map((time, index) => time - times[index]!)) };
+  const tokenMs = median(times.slice(1).map((time, index) => time - times[index]!));
+  return { firstTokenMs: times[0]! - startedMs, tokenMs, computedTokens };
 }
 
-function slower(one: Sample, other: Sample): Sample {
-  return one.firstTokenMs > other.firstTokenMs ? one : other;
+/** Until the last of them has its first token. */
+function together(samples: readonly Sample[]): Sample {
+  const [slowest] = [...samples].sort((one, other) => other.firstTokenMs - one.firstTokenMs);
+  return { ...slowest!, computedTokens: samples.reduce((sum, { computedTokens }) => sum + computedTokens, 0) };
 }
 
 function mapKinds<T>(make: (kind: Kind) => T): Readonly<Record<Kind, T>> {

@@ -1,4 +1,4 @@
-export { type Arrival, type DeltaOrigin, type DeltaSlots, openDeltaCache, openDeltaLoader } from "./delta-cache/index.ts";
+export { type Arrival, type DeltaOrigin, type DeltaSlots, openDeltaCache, openDeltaLoader, RAM_BYTES_MAX } from "./delta-cache/index.ts";
 export {
   type Compute,
   chooseCompute,
@@ -23,5 +23,5 @@ export {
   WEIGHT_FORMATS,
   type WeightFormat,
 } from "./engine/index.ts";
-export { foreseeMemory, type MemoryRoom, sumOf } from "./memory-budget.ts";
+export { foreseeMemory, handOverTerms, type MemoryRoom, nodeTerms, sumOf } from "./memory-budget.ts";
 export { startNodeAgent } from "./node-agent.ts";

@@ -274,7 +274,7 @@ function startServer(
   service: Handlers<typeof NodeServiceService>,
 ): Promise<RunningGrpcServer> {
   const onFault = (fault: Fault, path: string) => {
-    if (fault.code === "internal") log.error({ path, error: fault, cause: fault.cause }, "a call ended in a defect");
+    if (fault.code === "internal") log.error({ path, err: fault }, "a call ended in a defect");
   };
   return startGrpcServer({
     listen: options.listen,

@@ -44,9 +44,9 @@ export function createNodeService(deps: NodeServiceDeps): Handlers<typeof NodeSe
   };
 
   return {
-    async *generate(request, context) {
+    generate(request, context) {
       admit(context);
-      yield* generating(deps, request, context.signal);
+      return generating(deps, request, context.signal);
     },
 
     score: (request, context) =>

@@ -80,7 +80,7 @@ class ReportStream {
       } catch (error) {
         if (this.#stopping.aborted) return;
         if (waitMs === RECONNECT_MS_MIN)
-          this.#deps.log.warn({ error }, "the stream of reports to a scheduler ended; it will be opened again");
+          this.#deps.log.warn({ err: error }, "the stream of reports to a scheduler ended; it will be opened again");
       }
       if (this.#deps.clock.monotonic() - openedAt > RECONNECT_MS_MAX) waitMs = RECONNECT_MS_MIN;
       await this.#pause(waitMs, this.#stopping);

@@ -76,7 +76,7 @@ export class SupervisedEngine<T> implements AsyncDisposable {
       if (!lost) return;
       this.#hooks.lost?.(lost.kind);
       if (this.#deps.clock.monotonic() - begunAt >= STEADY_MS) waitMs = RESTART_MS_MIN;
-      this.#deps.log.error({ base: life.engine.base.name, error: lost, waitMs }, "the engine was lost and will be started again");
+      this.#deps.log.error({ base: life.engine.base.name, err: lost, waitMs }, "the engine was lost and will be started again");
       [life, waitMs] = await this.#restart(waitMs);
     }
   }
@@ -93,7 +93,7 @@ export class SupervisedEngine<T> implements AsyncDisposable {
       } catch (error) {
         if (this.#stopping.signal.aborted) return [undefined, wait];
         this.#hooks.lost?.("no_start");
-        this.#deps.log.error({ error }, "the engine did not start; it will be tried again");
+        this.#deps.log.error({ err: error }, "the engine did not start; it will be tried again");
       }
     }
   }

@@ -262,9 +262,11 @@ class BatchingEngine implements Engine {
     const startedAt = this.#deps.clock.monotonic();
     const insideBefore = this.#runner.insideRunMs;
     this.#changed = false;
-    this.#closeRows();
+    this.#catchUp(); // With what those have computed that lose their rows now.
+    for (const sequence of this.#toClose.splice(0)) this.#closeRow(sequence);
     await this.#performDuties();
     this.#admit();
+    this.#catchUp();
     const plan = planStep([...this.#running], this.#options, this.#service);
     if (plan.length === 0) return this.#duties.length > 0;
     const planned = new Set(plan.map(({ sequence }) => sequence));
@@ -281,8 +283,12 @@ class BatchingEngine implements Engine {
     return true;
   }
 
-  #closeRows(): void {
-    for (const sequence of this.#toClose.splice(0)) this.#closeRow(sequence);
+  /** What one row has computed, others that begin alike need not; nor is it their tenant's to account for. */
+  #catchUp(): void {
+    for (const sequence of this.#running) {
+      const spared = this.#prefixes.catchUp(sequence, [...this.#running, ...this.#toClose]);
+      if (!sequence.resumed) this.#turns.corrected(sequence.tenantId, -spared);
+    }
   }
 
   #closeRow(sequence: Sequence): void {
@@ -319,14 +325,11 @@ class BatchingEngine implements Engine {
         this.#park(parked);
         continue;
       }
-      const opened = this.#prefixes.open(sequence.reservedTokens, sequence.reusableText);
-      if (!opened) {
+      if (!this.#prefixes.open(sequence)) {
         // The runner reserves in larger units than we count. It finds room when others end; alone, it never will.
         if (this.#running.size === 0) this.#end(sequence, { error: noRoom(`no cache for ${sequence.reservedTokens} tokens`) });
         return;
       }
-      if (sequence.reusableText && !sequence.resumed) this.#prefixes.count(sequence.pendingTokens, opened.reusedTokens);
-      sequence.begin(opened);
       this.#kvTokensUsed += sequence.reservedTokens;
       this.#waiting.delete(sequence);
       this.#running.add(sequence);
@@ -357,7 +360,7 @@ class BatchingEngine implements Engine {
   async #apply({ sequence, tokenCount }: Share<Sequence>, logits: RowLogits): Promise<void> {
     const { phase } = sequence;
     if (phase === "prefilling" && !sequence.resumed) this.#promptTokens += tokenCount;
-    if (sequence.ended) return; // Cancelled while the step ran.
+    if (sequence.ended) return sequence.leave(tokenCount); // Cancelled while the step ran.
     try {
       const decided = sequence.apply(tokenCount, logits, this.#samplers);
       const all = !decided && isTop(logits) ? await logits.dense() : undefined;

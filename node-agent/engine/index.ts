@@ -4,5 +4,5 @@ export { openEngine } from "./engine.ts";
 export { EngineLoss, type LossKind } from "./engine-loss.ts";
 export { DRAFT_TOKENS_MAX, draftTokensFor, type EngineOptions, engineOptions } from "./engine-options.ts";
 export { GREEDY } from "./greedy-sampling.ts";
-export { startEngineProcess } from "./process/index.ts";
+export { HAND_OVER_KEPT_BYTES, startEngineProcess } from "./process/index.ts";
 export { areFilters, openRunner, type RunnerLimits, type RunnerMemory, tableRanks, weightCopies } from "./runner/index.ts";

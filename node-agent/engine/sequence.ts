@@ -2,7 +2,7 @@ import { assert, BoundedQueue, type TenantId, type Tokens } from "#kernel";
 import type { SequenceEvent, SequenceSpec, TokenLogprob } from "./contract.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { RunningSequence, WaitingSequence } from "./planner.ts";
-import type { OpenedRow, PrefixText, TextOwner } from "./prefix/index.ts";
+import type { CachedText, OpenedRow, PrefixText, TextChain, TextOwner } from "./prefix/index.ts";
 import type { Row, RowLogits, StepRow, TopLogits } from "./runner/contract.ts";
 import { denseLogits, isTop } from "./runner/step-logits.ts";
 import { asksForTop, needsHistory, type Sampler, type Samplers, TokenHistory } from "./sampling/index.ts";
@@ -33,12 +33,13 @@ interface NextToken {
  * (all but the newest token is) → ended (holds nothing, except events that its consumer may still read). A sequence that is
  * parked has lost its row and with it what was computed; it waits again, and what it has emitted is context then.
  */
-export class Sequence implements WaitingSequence, RunningSequence {
+export class Sequence implements WaitingSequence, RunningSequence, CachedText {
   readonly spec: SequenceSpec;
   readonly owner: TextOwner;
   readonly events: BoundedQueue<SequenceEvent>;
   readonly reservedTokens: Tokens;
   row: Row | undefined;
+  chain: TextChain = [];
   ended = false;
   timesParked = 0;
   stepsPassedOver = 0;
@@ -46,9 +47,9 @@ export class Sequence implements WaitingSequence, RunningSequence {
   readonly #tokens: number[];
   /** How many of `tokens` are in the KV cache. */
   #computed = 0;
-  /** Whether logits have shown that all of it is finite; never of a text that ends because it went wrong. */
-  #sound = false;
-  /** Of them, how many were kept from earlier texts; undefined once that has been told. */
+  /** What logits have shown of it: that all of it is finite, nothing so far, or, of a text that ends for it, that it is not. */
+  #values: "finite" | "unknown" | "wrong" = "unknown";
+  /** Of them, how many were computed for other texts; undefined once that has been told. */
   #reused: Tokens | undefined = 0;
   /** How many of them were known when it was given its row. */
   #contextTokens: Tokens;
@@ -110,14 +111,25 @@ export class Sequence implements WaitingSequence, RunningSequence {
 
   /** What its row holds and others may begin with. */
   get soundText(): PrefixText | undefined {
-    return this.#sound ? { owner: this.owner, tokens: this.#tokens.slice(0, this.#computed) } : undefined;
+    return this.#values === "finite" ? { owner: this.owner, tokens: this.#tokens.slice(0, this.#computed) } : undefined;
   }
 
-  /** It has been given a row. */
-  begin({ row, reusedTokens }: OpenedRow): void {
+  /** Who begins alike has what is not finite from its own computing too, and its own logits tell. */
+  get shareableTokens(): Tokens {
+    return this.#values === "wrong" ? 0 : this.#computed;
+  }
+
+  begin({ row, reusedTokens, chain }: OpenedRow): void {
     this.row = row;
-    this.#computed = reusedTokens;
-    if (this.#reused !== undefined) this.#reused = Math.min(reusedTokens, this.spec.promptTokens.length);
+    this.chain = chain;
+    this.#reused &&= 0; // None has been told, and they were lost with its row.
+    this.skipTo(reusedTokens);
+  }
+
+  skipTo(computedTokens: Tokens): void {
+    const promptTokens = (tokens: Tokens) => Math.min(tokens, this.spec.promptTokens.length);
+    if (this.#reused !== undefined) this.#reused += promptTokens(computedTokens) - promptTokens(this.#computed);
+    this.#computed = computedTokens;
   }
 
   /** It has lost its row. */
@@ -125,7 +137,7 @@ export class Sequence implements WaitingSequence, RunningSequence {
     this.row = undefined;
     this.timesParked++;
     this.#computed = 0;
-    this.#sound = false;
+    this.#values = "unknown";
     this.#contextTokens = this.#tokens.length;
     // Half told is not told: the prompt is scored from its beginning again.
     if (this.#promptLogprobs) this.#promptLogprobs = [undefined];
@@ -159,7 +171,7 @@ export class Sequence implements WaitingSequence, RunningSequence {
    * nothing has changed then, and it is to be called again with all. Throws Fault `bug` when the logits are not finite.
    */
   apply(tokenCount: Tokens, logits: RowLogits, samplers: Samplers): Progress | undefined {
-    this.#sound = false;
+    this.#values = "wrong"; // Until they are looked at.
     if (this.#draft.length > 0) return this.#verify(denseLogits(logits), samplers);
     const next = isTop(logits) ? this.#nextFromTop(logits, samplers) : this.#nextFromAll(tokenCount, logits, samplers);
     if (next === "undecided") {
@@ -167,11 +179,19 @@ export class Sequence implements WaitingSequence, RunningSequence {
       return undefined;
     }
     this.#computed += tokenCount;
+    this.#values = "unknown";
     if (this.pendingTokens > 0) return { newTokens: 0, acceptedTokens: 0, finished: false };
     if (!next) return { newTokens: 0, acceptedTokens: 0, finished: true }; // Only the prompt was to be scored.
     if (this.#denseTokens > 0) this.#denseTokens--;
-    this.#sound = true;
+    this.#values = "finite";
     return { newTokens: 1, acceptedTokens: 0, finished: this.#addToken(next) };
+  }
+
+  /** It ended while a step ran. What that computed of its prompt others may have. */
+  leave(tokenCount: Tokens): void {
+    if (this.phase === "decoding") return;
+    this.#computed += tokenCount;
+    this.#values = "unknown";
   }
 
   /**
@@ -189,7 +209,7 @@ export class Sequence implements WaitingSequence, RunningSequence {
         continue;
       }
       this.#computed += 1 + accepted;
-      this.#sound = true;
+      this.#values = "finite";
       return { newTokens: 1 + accepted, acceptedTokens: accepted, finished };
     }
   }

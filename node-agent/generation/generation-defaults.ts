@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { Fault } from "#kernel";
+import { Fault, shapeWords } from "#kernel";
 
 /** What a base's own authors recommend where a request says nothing. */
 export interface GenerationDefaults {
@@ -47,7 +47,7 @@ function parse(text: string): z.infer<typeof CONFIG> {
   } catch (cause) {
     throw new Fault("file_malformed", `${FILE}: not JSON`, { detail: { file: FILE }, cause });
   }
-  const parsed = CONFIG.safeParse(json);
+  const parsed = CONFIG.safeParse(json, { error: shapeWords });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.join(".") ?? "";

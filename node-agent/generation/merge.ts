@@ -3,7 +3,11 @@
  * source is held, so that a slow reader slows the sources. The first error ends it; ending it ends all sources:
  * `abandon` makes those stop that are in the middle of something.
  */
-export async function* merge<T>(sources: readonly AsyncIterable<T>[], abandon: () => void): AsyncGenerator<T> {
+export function merge<T>(sources: readonly AsyncIterable<T>[], abandon: () => void): AsyncIterable<T> {
+  return sources.length === 1 ? sources[0]! : interleave(sources, abandon);
+}
+
+async function* interleave<T>(sources: readonly AsyncIterable<T>[], abandon: () => void): AsyncGenerator<T> {
   const iterators = sources.map((source) => source[Symbol.asyncIterator]());
   const arrived: Arrival<T>[] = [];
   let wake: () => void = () => undefined;

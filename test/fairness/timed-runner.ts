@@ -37,6 +37,7 @@ export class TimedRunner implements Runner {
       keptBytes: 0,
       keep: (_, tokens) => (this.#fits(tokens) ? this.#add(this.#kept, tokens) : undefined),
       forget: (prefix) => this.#kept.delete(prefix),
+      copy: () => undefined,
     };
   }
 

@@ -1,2 +1,2 @@
-export { type OpenedRow, PrefixCache, type PrefixText } from "./prefix-cache.ts";
-export type { TextOwner } from "./text-chain.ts";
+export { type CachedText, type OpenedRow, PrefixCache, type PrefixText } from "./prefix-cache.ts";
+export type { TextChain, TextOwner } from "./text-chain.ts";

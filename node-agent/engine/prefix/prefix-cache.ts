@@ -2,7 +2,7 @@ import type { Tokens } from "#kernel";
 import type { PrefixLoad } from "../contract.ts";
 import type { Beginning, Row, Runner } from "../runner/contract.ts";
 import { PrefixIndex } from "./prefix-index.ts";
-import { type TextChain, type TextOwner, textChain } from "./text-chain.ts";
+import { commonUnits, type TextChain, type TextOwner, textChain } from "./text-chain.ts";
 
 /** Tokens that are in the cache, or are to be. */
 export interface PrefixText {
@@ -14,6 +14,27 @@ export interface PrefixText {
 export interface OpenedRow {
   readonly row: Row;
   readonly reusedTokens: Tokens;
+  /** What the text may have in common with those in other rows. Empty where nothing is kept. */
+  readonly chain: TextChain;
+}
+
+/** A text that is to get a row, or has one. */
+export interface CachedText {
+  readonly reservedTokens: Tokens;
+  readonly reusableText: PrefixText | undefined;
+  /** It had a row before: its prompt has been counted. */
+  readonly resumed: boolean;
+  readonly pendingTokens: Tokens;
+  readonly computedTokens: Tokens;
+  readonly phase: "prefilling" | "decoding";
+  /** What others may have of what it has computed; nothing where it went wrong. */
+  readonly shareableTokens: Tokens;
+  readonly row: Row | undefined;
+  readonly chain: TextChain;
+  /** It has been given a row. */
+  begin(opened: OpenedRow): void;
+  /** Its row has so many tokens now, without having computed them all. */
+  skipTo(computedTokens: Tokens): void;
 }
 
 /**
@@ -40,23 +61,47 @@ export class PrefixCache {
 
   /**
    * Opens a row for `text`, where it was computed before as far as possible; its last token is never reused, because its logits
-   * are what is wanted. Without a text it begins at its first token. Undefined when there is no room, even with nothing kept.
+   * are what is wanted. What is not reusable begins at its first token. False when there is no room, even with nothing kept.
    */
-  open(tokensMax: Tokens, text: PrefixText | undefined): OpenedRow | undefined {
-    const found = text && this.#find({ ...text, tokens: text.tokens.slice(0, -1) });
+  open(text: CachedText): boolean {
+    const chain = this.#chainOf(text.reusableText);
+    const found = this.#find(chain);
     for (;;) {
       const from = found && this.#index?.has(found.prefix) ? found : undefined;
-      const row = this.#runner.open(tokensMax, from);
-      if (row !== undefined) return { row, reusedTokens: from?.tokens ?? 0 };
-      if (!this.#evictOldest()) return undefined;
+      const row = this.#runner.open(text.reservedTokens, from);
+      if (row === undefined) {
+        if (this.#evictOldest()) continue;
+        return false;
+      }
+      const reusedTokens = from?.tokens ?? 0;
+      if (this.#index && text.reusableText && !text.resumed) {
+        this.#queriedTokens += text.pendingTokens;
+        this.#hitTokens += reusedTokens;
+      }
+      text.begin({ row, reusedTokens, chain });
+      return true;
     }
   }
 
-  /** What an opening has brought goes into the figures. */
-  count(queriedTokens: Tokens, hitTokens: Tokens): void {
-    if (!this.#index) return;
-    this.#queriedTokens += queriedTokens;
-    this.#hitTokens += hitTokens;
+  /**
+   * Gives a text whose prompt is being computed what one of `others` has computed of it meanwhile. So texts that begin alike and come
+   * together are computed as far as that by one of them, whichever has its turn, and nobody waits for a certain one. Returns how many
+   * tokens that spares.
+   */
+  catchUp(text: CachedText, others: Iterable<CachedText>): Tokens {
+    const { prefixes } = this.#runner;
+    if (!prefixes || text.phase === "decoding" || text.chain.length === 0) return 0;
+    let [tokens, source] = [text.computedTokens, text];
+    for (const other of others) {
+      const units = Math.min(commonUnits(text.chain, other.chain), Math.floor(other.shareableTokens / prefixes.unitTokens));
+      if (units * prefixes.unitTokens > tokens) [tokens, source] = [units * prefixes.unitTokens, other];
+    }
+    if (source === text) return 0;
+    const sparedTokens = tokens - text.computedTokens;
+    prefixes.copy(source.row!, text.row!, tokens);
+    text.skipTo(tokens);
+    if (!text.resumed) this.#hitTokens += sparedTokens;
+    return sparedTokens;
   }
 
   /** Keeps what a row has computed: `text` is its beginning. */
@@ -92,11 +137,15 @@ export class PrefixCache {
     return { queriedTokens: this.#queriedTokens, hitTokens: this.#hitTokens, keptTokens, keptBytes, evictions: this.#evictions };
   }
 
-  #find({ owner, tokens }: PrefixText): Beginning | undefined {
+  /** All but its last token. */
+  #chainOf(text: PrefixText | undefined): TextChain {
     const { prefixes } = this.#runner;
-    if (!this.#index || !prefixes) return undefined;
-    const found = this.#index.longest(textChain(owner, tokens, prefixes.unitTokens));
-    return found && { prefix: found.prefix, tokens: found.units * prefixes.unitTokens };
+    return this.#index && prefixes && text ? textChain(text.owner, text.tokens.slice(0, -1), prefixes.unitTokens) : [];
+  }
+
+  #find(chain: TextChain): Beginning | undefined {
+    const found = this.#index?.longest(chain);
+    return found && { prefix: found.prefix, tokens: found.units * this.#runner.prefixes!.unitTokens };
   }
 
   #evictOldest(): boolean {

@@ -13,6 +13,18 @@ export interface TextOwner {
  */
 export type TextChain = readonly string[];
 
+/** How many units two texts have in common; none of two owners. A link stands for all before it, so that halving finds the last equal one. */
+export function commonUnits(one: TextChain, other: TextChain): number {
+  let [common, different] = [0, Math.min(one.length, other.length) + 1];
+  while (different - common > 1) {
+    const middle = (common + different) >> 1;
+    if (one[middle - 1] === other[middle - 1]) common = middle;
+    else if (common === 0 && one[0] !== other[0]) return 0;
+    else different = middle;
+  }
+  return common;
+}
+
 export function textChain({ tenantId, life }: TextOwner, tokens: readonly number[], unitTokens: Tokens): TextChain {
   let link = sha256Hex(JSON.stringify([tenantId, life]));
   return Array.from({ length: Math.floor(tokens.length / unitTokens) }, (_, unit) => {

@@ -20,8 +20,11 @@ export interface HandOver extends Disposable {
   readonly delta: HandedDelta;
 }
 
-/** What stays allocated while nothing is handed over: pages that need not be found and cleared for the next delta. */
-const KEPT_BYTES: Bytes = 64 * MIB;
+/**
+ * What stays allocated while nothing is handed over, in the file and again in its reader: pages that need not be found and cleared for
+ * the next delta. The node's memory budget counts both.
+ */
+export const HAND_OVER_KEPT_BYTES: Bytes = 64 * MIB;
 /** Of one write or read: the system does at most 2 GiB at once. */
 const PIECE_BYTES: Bytes = 256 * MIB;
 
@@ -81,7 +84,7 @@ export class HandOverFile {
   }
 
   #giveBack(startBytes: Bytes): void {
-    if (!this.#taken.delete(startBytes) || this.#taken.size > 0 || this.#reachBytes <= KEPT_BYTES) return;
+    if (!this.#taken.delete(startBytes) || this.#taken.size > 0 || this.#reachBytes <= HAND_OVER_KEPT_BYTES) return;
     this.#reachBytes = 0;
     this.#shrinking = this.#file.truncate(0).finally(() => {
       this.#shrinking = undefined;
@@ -144,7 +147,7 @@ export class HandOverReader {
     return {
       delta: { ...delta, layers: filled },
       [Symbol.dispose]: () => {
-        if (buffer.byteLength <= KEPT_BYTES) this.#spare = buffer;
+        if (buffer.byteLength <= HAND_OVER_KEPT_BYTES) this.#spare = buffer;
       },
     };
   }

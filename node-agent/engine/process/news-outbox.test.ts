@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { VirtualClock } from "#kernel";
 import type { SequenceEvent } from "../contract.ts";
-import { NewsOutbox, SEND_MS_MIN } from "./news-outbox.ts";
+import { FEW_EVENTS, NewsOutbox, SEND_FEW_MS_MIN, SEND_MS_MIN } from "./news-outbox.ts";
 
 const token = (tokenId: number): SequenceEvent => ({ kind: "token", tokenId, logprob: undefined, finish: undefined });
 
@@ -14,8 +14,8 @@ function open() {
     nextTurn: () => clock.after(0),
     send: (streams) => sent.push(streams.some(({ end }) => end) ? -1 : streams.reduce((sum, { events }) => sum + events.length, 0)),
   });
-  const step = async (durationMs: number, urgent = false) => {
-    outbox.event(1, token(7), urgent);
+  const step = async (durationMs: number, urgent = false, events = 1) => {
+    for (let stream = 1; stream <= events; stream++) outbox.event(stream, token(7), urgent);
     await clock.advance(0);
     outbox.flushDue();
     await clock.advance(durationMs);
@@ -25,11 +25,17 @@ function open() {
 
 test("tokens of long steps leave one by one, those of short steps several together", async () => {
   const long = open();
-  for (let index = 0; index < 4; index++) await long.step(SEND_MS_MIN);
+  for (let index = 0; index < 4; index++) await long.step(SEND_FEW_MS_MIN);
   expect(long.sent).toEqual([1, 1, 1, 1]);
   const short = open();
-  for (let index = 0; index < 9; index++) await short.step(SEND_MS_MIN / 4);
-  expect(short.sent).toEqual([1, 3, 4]); // At 0, 5 and 10 ms: the one that came at 5 was too late for the second.
+  for (let index = 0; index < 9; index++) await short.step(SEND_FEW_MS_MIN / 4);
+  expect(short.sent).toEqual([1, 3, 4]); // At 0, 10 and 20 ms: the one that came at 10 was too late for the second.
+});
+
+test("the tokens of many texts wait less", async () => {
+  const { sent, step } = open();
+  for (let index = 0; index < 4; index++) await step(SEND_MS_MIN, false, FEW_EVENTS);
+  expect(sent).toEqual([FEW_EVENTS, FEW_EVENTS, FEW_EVENTS, FEW_EVENTS]);
 });
 
 test("a stream's first word and its last don't wait, and take with them what does", async () => {
@@ -48,7 +54,7 @@ test("what waits leaves in time although no step follows", async () => {
   await step(0);
   await step(0);
   expect(sent).toEqual([1]);
-  await clock.advance(SEND_MS_MIN);
+  await clock.advance(SEND_FEW_MS_MIN);
   expect(sent).toEqual([1, 1]);
 });
 

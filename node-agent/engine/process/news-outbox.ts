@@ -7,6 +7,9 @@ import type { StreamNews } from "./process-messages.ts";
  * a core from the next step; nobody reads one by one what comes faster than this. Longer steps send after each.
  */
 export const SEND_MS_MIN: Millis = 5;
+/** The same for fewer events than these: waking the reader costs as much for one token as for those of many texts, and so it is dearest where one text runs. */
+export const FEW_EVENTS = 8;
+export const SEND_FEW_MS_MIN: Millis = 10;
 
 export interface OutboxDeps {
   readonly clock: Clock;
@@ -23,6 +26,7 @@ export class NewsOutbox {
   #urgent = false;
   #timerRuns = false;
   #sentMs: Millis = Number.NEGATIVE_INFINITY;
+  #eventCount = 0;
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
@@ -31,6 +35,7 @@ export class NewsOutbox {
   /** What is urgent, as a stream's first word is, waits for nothing but the end of the step. */
   event(stream: number, event: SequenceEvent, urgent: boolean): void {
     this.#newsOf(stream).events.push(event);
+    this.#eventCount++;
     if (urgent) this.#hurry();
   }
 
@@ -48,7 +53,7 @@ export class NewsOutbox {
 
   /** Between two steps, of which each holds the process for its whole length: sends what should not wait for the next one. */
   flushDue(): void {
-    if (this.#urgent || this.#deps.clock.monotonic() - this.#sentMs >= SEND_MS_MIN) this.flush();
+    if (this.#urgent || this.#deps.clock.monotonic() >= this.#dueMs) this.flush();
   }
 
   flush(): void {
@@ -58,7 +63,12 @@ export class NewsOutbox {
     const streams = [...this.#streams.values()];
     if (streams.length > 0) this.#sentMs = this.#deps.clock.monotonic();
     this.#streams = new Map();
+    this.#eventCount = 0;
     this.#deps.send(streams);
+  }
+
+  get #dueMs(): Millis {
+    return this.#sentMs + (this.#eventCount < FEW_EVENTS ? SEND_FEW_MS_MIN : SEND_MS_MIN);
   }
 
   #hurry(): void {
@@ -74,7 +84,7 @@ export class NewsOutbox {
     if (this.#timerRuns) return;
     this.#timerRuns = true;
     while (this.#scheduled) {
-      await clock.after(Math.max(0, this.#sentMs + SEND_MS_MIN - clock.monotonic()));
+      await clock.after(Math.max(0, this.#dueMs - clock.monotonic()));
       this.flushDue();
     }
     this.#timerRuns = false;

@@ -1,4 +1,4 @@
-import { assert, type Clock, CreditGate, faultMessage, unreachable } from "#kernel";
+import { assert, type Clock, CreditGate, faultMessage, type Millis, unreachable } from "#kernel";
 import type { Engine, SequenceSpec, Slot } from "../contract.ts";
 import { openEngine } from "../engine.ts";
 import type { Runner } from "../runner/contract.ts";
@@ -17,6 +17,12 @@ export interface ServeDeps {
   readonly takeHanded: (delta: HandedDelta) => Promise<TakenDelta>;
 }
 
+/**
+ * Messages may come in after every step, but not more often than this: a turn of the event loop takes a fortieth of the shortest steps,
+ * of which a cancelled row then computes one more.
+ */
+const RECEIVE_MS_MIN: Millis = 2;
+
 /** One generate in progress. */
 interface Stream {
   readonly abort: AbortController;
@@ -29,6 +35,8 @@ export class EngineServer implements AsyncDisposable {
   readonly #outbox: NewsOutbox;
   readonly #streams = new Map<number, Stream>();
   #engine: Engine | undefined;
+  /** When messages could come in last. */
+  #receivedMs: Millis = Number.NEGATIVE_INFINITY;
 
   constructor(deps: ServeDeps) {
     this.#deps = deps;
@@ -87,8 +95,12 @@ export class EngineServer implements AsyncDisposable {
   }
 
   async #yieldTurn(): Promise<void> {
+    const { clock, nextTurn } = this.#deps;
     this.#outbox.schedule(); // A step without tokens has changed the load as well.
-    await this.#deps.nextTurn();
+    if (clock.monotonic() - this.#receivedMs >= RECEIVE_MS_MIN) {
+      await nextTurn();
+      this.#receivedMs = clock.monotonic();
+    }
     this.#outbox.flushDue();
   }
 

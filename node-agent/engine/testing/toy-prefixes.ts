@@ -48,6 +48,22 @@ export class ToyPrefixes implements PrefixKeeper {
     assert(this.kept.delete(prefix), "forget of nothing");
   }
 
+  copy(from: Row, to: Row, tokens: Tokens): void {
+    const [source, target] = [this.#contexts.get(from), this.#contexts.get(to)];
+    assert(
+      source && target && tokens % this.unitTokens === 0 && tokens <= source.tokens.length,
+      "whole units of an open row, for an open row",
+    );
+    assert(tokens > target.tokens.length && tokens <= target.tokensMax, "a row gets more than it has, and what it reserved");
+    assert(
+      target.tokens.every((token, index) => token === source.tokens[index]),
+      "what is copied is the same text",
+    );
+    assert(target.shift === undefined || target.shift === source.shift, "what is copied was computed by the same delta");
+    target.tokens.splice(0, target.tokens.length, ...source.tokens.slice(0, tokens));
+    target.shift = source.shift;
+  }
+
   /** What a row has that begins there. */
   begin({ prefix, tokens }: Beginning): Pick<ToyContext, "tokens" | "shift"> {
     const kept = this.kept.get(prefix);
