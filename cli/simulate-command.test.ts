@@ -42,8 +42,8 @@ test("simulate reads any trace with the three columns", () => {
 });
 
 test.each([
-  [["--policy", "magic"], 1, "no policy magic; there are random, round-robin"],
-  [["--trace", "nowhere.csv"], 1, "nowhere.csv"],
+  [["--policy", "magic"], 2, "no policy magic; there are random, round-robin"],
+  [["--trace", "nowhere.csv"], 4, "nowhere.csv"],
   [["--nodes", "1.5"], 2, "whole"],
 ])("simulate %j ends with %i and says why on stderr only", (args, code, complaint) => {
   const { status, stdout, stderr } = simulate(...args);

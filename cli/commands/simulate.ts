@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { Fault, MINUTE } from "#kernel";
 import type { ArrivalsName, Comparison, ComparisonOptions, Metric, SeedComparison } from "#scheduler/sim";
 import { outputOf } from "../connection.ts";
-import { printMessage } from "../output.ts";
+import { type OutputFormat, printMessage } from "../output.ts";
 import { runSimulations } from "../simulation-jobs.ts";
 import { SIMULATION_COLUMNS, tableOf } from "../simulation-table.ts";
 import { readTraceFile } from "../trace-option.ts";
@@ -62,34 +62,45 @@ export function addSimulateCommand(program: Command): void {
     .option("--resume <file>", "of a suite: keep finished runs here and leave out those that are")
     .option("--report", "of a suite: only tell what --resume has")
     .option("--record", "also write the tables and plots to bench/results/")
-    .action(async (flags: SimulateFlags, command: Command) => {
-      if (flags.suite !== undefined) {
-        const { simulateSuite } = await import("../placement-suite-command.ts");
-        await simulateSuite(flags.suite, flags, outputOf(command));
-        return;
-      }
-      const { joinSeeds, COMPARISON_DEFAULTS, POLICIES } = await import("#scheduler/sim");
-      const options: ComparisonOptions = {
-        ...COMPARISON_DEFAULTS,
-        ...numbers(flags),
-        workload: await workloadOf(flags),
-        policies: flags.policy ?? [...POLICIES.keys()],
-        ...(flags.model === undefined ? {} : { model: flags.model }),
-        faults: flags.faults ?? false,
-        sizeForSlo: flags.sizeForSlo,
-        waits: flags.waits,
-      };
-      const seeds: SeedComparison[] = [];
-      const tasks = Array.from({ length: options.seeds }, (_, index) => ({ options, seed: index + 1 }));
-      await runSimulations(tasks, flags.jobs, (index, result) => {
-        seeds[index] = result;
-        printMessage(`seed ${index + 1} of ${options.seeds}: ${result.requests} requests`);
-      });
-      const comparison = joinSeeds(seeds);
-      const { createReport, printReport } = await import("#bench"); // Loads an inference runtime: not before it is needed.
-      if (flags.plots !== undefined) await writePlots(flags.plots, comparison);
-      printReport(await createReport("simulate", tableOf(comparison), summaryOf(comparison)), outputOf(command));
-    });
+    .action((flags: SimulateFlags, command: Command) => simulate(flags, outputOf(command)));
+}
+
+async function simulate(flags: SimulateFlags, output: OutputFormat): Promise<void> {
+  if (flags.suite !== undefined) {
+    const { simulateSuite } = await import("../placement-suite-command.ts");
+    await simulateSuite(flags.suite, flags, output);
+    return;
+  }
+  const { joinSeeds } = await import("#scheduler/sim");
+  const comparison = joinSeeds(await runSeeds(await comparisonOf(flags), flags.jobs));
+  const { createReport, printReport } = await import("#bench"); // Loads an inference runtime: not before it is needed.
+  if (flags.plots !== undefined) await writePlots(flags.plots, comparison);
+  printReport(await createReport("simulate", tableOf(comparison), summaryOf(comparison)), output);
+}
+
+async function comparisonOf(flags: SimulateFlags): Promise<ComparisonOptions> {
+  const { COMPARISON_DEFAULTS, POLICIES } = await import("#scheduler/sim");
+  return {
+    ...COMPARISON_DEFAULTS,
+    ...numbers(flags),
+    workload: await workloadOf(flags),
+    policies: flags.policy ?? [...POLICIES.keys()],
+    ...(flags.model === undefined ? {} : { model: flags.model }),
+    faults: flags.faults ?? false,
+    sizeForSlo: flags.sizeForSlo,
+    waits: flags.waits,
+  };
+}
+
+/** In order, however they end. */
+async function runSeeds(options: ComparisonOptions, jobs: number): Promise<readonly SeedComparison[]> {
+  const seeds: SeedComparison[] = [];
+  const tasks = Array.from({ length: options.seeds }, (_, index) => ({ options, seed: index + 1 }));
+  await runSimulations(tasks, jobs, (index, result) => {
+    seeds[index] = result;
+    printMessage(`seed ${index + 1} of ${options.seeds}: ${result.requests} requests`);
+  });
+  return seeds;
 }
 
 async function workloadOf(flags: SimulateFlags): Promise<ComparisonOptions["workload"]> {

@@ -73,11 +73,20 @@ export function placementSuite({ seeds, trace, timeScale = 1 }: SuiteOptions): r
   for (const workload of all) add("behind a queue, 8 nodes", workload, { ...SMALL, policies: QUEUED });
   for (const oversubscription of [1, 2, 32, 4, 16]) add("over-subscription, 64 nodes", "poisson", { ...LARGE, oversubscription });
   for (const deltaCount of [100_000, 1000, 100]) add("deltas, 64 nodes", "poisson", { ...LARGE, deltaCount });
+  for (const workload of all) add("eviction by cost, 8 nodes", workload, { ...SMALL, policies: BY_COST });
+  for (const workload of traces) add("eviction by cost, 8 nodes", workload, { ...SMALL, oversubscription: 2, policies: BY_COST });
+  add("eviction by cost, 8 nodes", "poisson", { ...SMALL, skew: 1.5, policies: BY_COST });
+  add("eviction by cost, 64 nodes", "poisson", { ...LARGE, deltaCount: 100, policies: BY_COST });
   return cells;
 }
 
+const COST_VARIANT = "ours-cost";
 /** Those whose requests are bound to a node when they come, as all published policies have it. */
-const AT_ARRIVAL: readonly string[] = [...POLICIES.values()].filter(({ queue }) => !queue).map(({ name }) => name);
+const AT_ARRIVAL: readonly string[] = [...POLICIES.values()]
+  .filter(({ name, queue }) => !queue && name !== COST_VARIANT)
+  .map(({ name }) => name);
+/** What the order of eviction is worth where loads count most, beside the others that come near. */
+const BY_COST: readonly string[] = ["bounded-hash", "activity-affinity", "repaired-affinity", "oracle", COST_VARIANT, "ours"];
 /** What a queue before the nodes is worth, production's and the best there is. */
 const QUEUED: readonly string[] = [
   ...["activity-affinity", "repaired-affinity", "affinity-queued", "oracle", "cached-ours", "cached-central"],

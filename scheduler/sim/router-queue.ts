@@ -1,4 +1,4 @@
-import { type Millis, serveInTurn, VirtualTokenCounter } from "#kernel";
+import { type Millis, serveInTurn, TURN_SPARE, VirtualTokenCounter } from "#kernel";
 import { type Ahead, roomFor, SLOT_WAIT_MS_MAX } from "../row-room.ts";
 import type { Workload } from "./delta-catalog.ts";
 import type { QueueRules } from "./policy.ts";
@@ -22,12 +22,12 @@ export interface PlaceLimits {
 }
 
 /**
- * Where requests wait that no node takes now. By tenants' turns it is what production's routers do: the same order, rows ahead and rule
- * for slots, and the same counter but for its spare, with which nothing was simulated yet; a delta, with all its versions, is a tenant. By arrival it is the queue of textbooks.
+ * Where requests wait that no node takes now. By tenants' turns it is what production's routers do: the same counter, order, rows ahead and rule
+ * for slots; a delta, with all its versions, is a tenant. By arrival it is the queue of textbooks.
  */
 export class RouterQueue {
   readonly #deps: RouterQueueDeps;
-  readonly #turns = new VirtualTokenCounter<number>();
+  readonly #turns = new VirtualTokenCounter<number>({ spare: TURN_SPARE });
   /** By tenant, in order of arrival. */
   readonly #lines = new Map<number, number[]>();
   readonly #rooms: Readonly<Record<Ahead, (node: number) => boolean>>;

@@ -7,6 +7,8 @@ import type { SimEntry } from "./tier-cache.ts";
 
 /** By request, when it came to what it waits for; of its last node. */
 export interface Stages {
+  /** It came to the node. */
+  readonly offeredAtMs: Float64Array;
   /** A slot was taken for its delta, or had been. */
   readonly slotAtMs: Float64Array;
   /** The delta is in it. */
@@ -43,14 +45,14 @@ interface Starved extends RoomWish {
   readonly requests: number[];
 }
 
-/** One node agent: requests wait for their delta, then for a row, first come first served. */
+/** One node agent: requests wait for their delta, then for a row. Who had to wait for its slot does not go behind who came later and found one. */
 export class SimNode {
   readonly index: number;
   readonly model: NodeModel;
   readonly loads: DeltaLoads;
   readonly batch: Batch;
   readonly #deps: NodeDeps;
-  /** Their delta is in its slot; from `#readyHead` on. */
+  /** Their delta is in its slot; from `#readyHead` on, in the order in which they came to the node. */
   #ready: number[] = [];
   #readyHead = 0;
   /** By delta: requests for whose load a slot is taken. */
@@ -101,6 +103,7 @@ export class SimNode {
 
   offer(request: number, nowMs: Millis): void {
     this.#requests++;
+    this.#deps.stages.offeredAtMs[request] = nowMs;
     this.#promptTokens += this.#deps.workload.promptTokens[request]!;
     const entry = this.loads.slots.get(this.#deps.workload.delta[request]!);
     if (entry) this.loads.slots.used(entry, nowMs);
@@ -198,8 +201,12 @@ export class SimNode {
   }
 
   #queue(request: number, nowMs: Millis): void {
-    this.#deps.stages.readyAtMs[request] = nowMs;
-    this.#ready.push(request);
+    const { readyAtMs, offeredAtMs } = this.#deps.stages;
+    readyAtMs[request] = nowMs;
+    const ready = this.#ready;
+    let place = ready.push(request) - 1;
+    for (; place > this.#readyHead && offeredAtMs[ready[place - 1]!]! > offeredAtMs[request]!; place--) ready[place] = ready[place - 1]!;
+    ready[place] = request;
     if (this.batch.rows === this.model.rowsMax) return; // The first row to end lets it in.
     const boundaryMs = this.batch.nextBoundaryMs(nowMs);
     if (boundaryMs < this.#wakeAtMs) this.#wakeAt(boundaryMs);

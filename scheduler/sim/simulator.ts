@@ -74,7 +74,8 @@ export function simulate(workload: Workload, policy: Policy, options: SimOptions
   const count = workload.requestCount;
   const firstTokenMs = new Float64Array(count).fill(Number.NaN);
   const doneMs = new Float64Array(count).fill(Number.NaN);
-  const stages: Stages = { slotAtMs: new Float64Array(count), readyAtMs: new Float64Array(count), rowAtMs: new Float64Array(count) };
+  const times = () => new Float64Array(count);
+  const stages: Stages = { offeredAtMs: times(), slotAtMs: times(), readyAtMs: times(), rowAtMs: times() };
   const tier = new Uint8Array(count);
   const nodeOf = new Int32Array(count).fill(-1);
   const queue = new EventQueue();

@@ -1,3 +1,4 @@
+import { EVICTION_ORDERS } from "#kernel";
 import type { Policy, QueueRules, RunningPolicy, SimAsk, SimCluster } from "../policy.ts";
 import { repairedAffinityPolicy } from "./activity-affinity.ts";
 import { oursPolicy } from "./ours.ts";
@@ -17,6 +18,15 @@ export const plainOursPolicy: Policy = {
   name: "ours-plain-nodes",
   role: "variant",
   source: "ours on the nodes of all others: a large delta is overtaken for as long as it takes, no free share",
+};
+
+/** What nodes are worth that are told to evict by cost instead of least recent use. */
+export const costOursPolicy: Policy = {
+  ...oursPolicy,
+  name: "ours-cost",
+  role: "variant",
+  source: "ours on nodes that evict by the cost score of kernel/eviction, as production's can be told to",
+  createOrder: EVICTION_ORDERS.cost,
 };
 
 /** What the nodes of ours are worth to another. */
