@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Bytes, DIGEST_PATTERN, Fault, MIB } from "#kernel";
+import { type Bytes, DIGEST_PATTERN, Fault, MIB, shapeWords } from "#kernel";
 import { isBlobName } from "./blob-name.ts";
 import type { BlobStore, IncomingBlob } from "./contract.ts";
 
@@ -49,9 +49,13 @@ async function readManifest(store: BlobStore, prefix: string, sizeBytes: Bytes, 
   if (sizeBytes > MANIFEST_BYTES_MAX) throw malformed(name, `it has ${sizeBytes} bytes`);
   const text = Buffer.concat(await Array.fromAsync(store.read(name, undefined, signal))).toString();
   try {
-    return Manifest.parse(JSON.parse(text)).files;
+    return Manifest.parse(JSON.parse(text), { error: shapeWords }).files;
   } catch (cause) {
-    throw malformed(name, cause instanceof z.ZodError ? cause.issues[0]!.message : "it is no JSON", cause);
+    throw malformed(
+      name,
+      cause instanceof z.ZodError ? `${cause.issues[0]!.path.join(".")} ${cause.issues[0]!.message}` : "it is no JSON",
+      cause,
+    );
   }
 }
 

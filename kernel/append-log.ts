@@ -148,7 +148,7 @@ class SegmentedLog implements AppendLog {
         const number = await this.#write(bytes);
         for (const waiting of batch) waiting.done(number);
       } catch (error) {
-        const fault = diskFault(`cannot write to the log ${this.#options.file}`, error);
+        const fault = writeFault(error);
         for (const waiting of batch) waiting.failed(fault);
       }
       this.#waitingBytes -= bytes.length;
@@ -250,4 +250,11 @@ async function syncFolder(folder: string): Promise<void> {
 function diskFault(message: string, error: unknown): Fault {
   if (error instanceof Fault) return error;
   return new Fault("store_unreachable", `${message}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}
+
+/** Without a path: it reaches customers, whose requests can't be billed. Its cause has the whole story. */
+function writeFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  const why = (error as NodeJS.ErrnoException).code ?? "unknown";
+  return new Fault("store_unreachable", `a log on this machine can't be written: ${why}`, { cause: error });
 }

@@ -8,7 +8,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   readonly #depthMax: number;
   #end: { readonly error?: unknown } | undefined;
-  #wake: (() => void) | undefined;
+  #waiting: PromiseWithResolvers<IteratorResult<T>> | undefined;
 
   constructor(depthMax: number) {
     assert(depthMax > 0, "a queue needs room for one item");
@@ -23,41 +23,46 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     return this.#end !== undefined;
   }
 
-  /** Adds an item. False when the queue is full or has ended: the item was not taken. */
+  /** Adds an item, or hands it to a consumer that waits. False when the queue is full or has ended: the item was not taken. */
   offer(item: T): boolean {
-    if (this.#end || this.#items.length >= this.#depthMax) return false;
+    if (this.#end) return false;
+    if (this.#waiting) {
+      this.#waiting.resolve({ done: false, value: item });
+      this.#waiting = undefined;
+      return true;
+    }
+    if (this.#items.length >= this.#depthMax) return false;
     this.#items.push(item);
-    this.#wake?.();
     return true;
   }
 
   /** No more items; the consumer gets what is queued, then the end. Idempotent. */
   finish(): void {
-    this.#end ??= {};
-    this.#wake?.();
+    if (this.#end) return;
+    this.#end = {};
+    this.#waiting?.resolve(OVER);
   }
 
   /** No more items; the consumer gets what is queued, then the error. Idempotent. */
   fail(error: unknown): void {
-    this.#end ??= { error };
-    this.#wake?.();
+    if (this.#end) return;
+    this.#end = { error };
+    this.#waiting?.reject(error);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    for (;;) {
-      const item = this.#items.shift();
-      if (item !== undefined) {
-        yield item;
-        continue;
-      }
-      if (this.#end) {
-        if ("error" in this.#end) throw this.#end.error;
-        return;
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
-    }
+  /** The next item, when there is one. By hand, not as a generator: every token of every text passes through here, more than once. */
+  next(): Promise<IteratorResult<T>> {
+    const item = this.#items.shift();
+    if (item !== undefined) return Promise.resolve({ done: false, value: item });
+    if (this.#end) return "error" in this.#end ? Promise.reject(this.#end.error) : Promise.resolve(OVER);
+    assert(!this.#waiting, "a queue has one consumer, which waits for one item at a time");
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    return { next: () => this.next() };
   }
 }
+
+const OVER = { done: true, value: undefined } as const;

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -44,6 +44,37 @@ const start = (options: Partial<ClaimOutboxOptions> & Pick<ClaimOutboxOptions, "
 const segments = async () => (await readdir(folder)).map((name) => join(folder, name)).sort();
 
 describe("the claim outbox", () => {
+  it("tells its operator once that the disk refuses, why, and when it no longer does", async () => {
+    const told: { readonly message: string; readonly err: unknown }[] = [];
+    const tell = (fields: object, message: string) => void told.push({ message, err: "err" in fields ? fields.err : undefined });
+    const { deliver } = ledger();
+    const deps = { clock: systemClock, log: { info: tell, warn: tell, error: tell } };
+    const outbox = await startClaimOutbox(deps, { file: join(folder, "claims"), lingerMs: 0, retryMsMin: 1, retryMsMax: 4, deliver });
+    await rm(folder, { recursive: true });
+    for (const id of ["r1", "r2"]) await expect(outbox.write(claim(id))).rejects.toMatchObject({ reason: "store_unreachable" });
+    expect(told).toEqual([
+      { message: expect.stringContaining("can't be written"), err: expect.objectContaining({ reason: "store_unreachable" }) },
+    ]);
+    await mkdir(folder);
+    await outbox.write(claim("r3"));
+    expect(told[1]?.message).toContain("can be written again");
+    await outbox[Symbol.asyncDispose]();
+  });
+
+  it("says why a delivery failed: under the one name by which errors are logged whole", async () => {
+    const told: unknown[] = [];
+    const tell = (fields: object) => void told.push(fields);
+    const { deliver, fail } = ledger();
+    fail(away);
+    const deps = { clock: systemClock, log: { info: tell, warn: tell, error: tell } };
+    const outbox = await startClaimOutbox(deps, { file: join(folder, "claims"), lingerMs: 0, retryMsMin: 1, retryMsMax: 4, deliver });
+    await outbox.write(claim("r1"));
+    await expect.poll(() => told[0]).toMatchObject({ err: { message: "the ledger is away" } });
+    fail(undefined);
+    await outbox.flush();
+    await outbox[Symbol.asyncDispose]();
+  });
+
   it("delivers what is written, and leaves no file behind when all is delivered", async () => {
     const { posted, deliver } = ledger();
     const outbox = await start({ deliver });

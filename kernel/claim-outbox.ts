@@ -95,6 +95,8 @@ class DurableOutbox implements ClaimOutbox {
   /** Takes claims. */
   #open = true;
   readonly #writing = new Set<Promise<void>>();
+  /** Whether the last claim could not be written. */
+  #refusing = false;
   /** No claim comes any more; the delivery loop ends. */
   #closing = false;
   #closed: Promise<void> | undefined;
@@ -153,7 +155,15 @@ class DurableOutbox implements ClaimOutbox {
   }
 
   async #append(claim: Claim): Promise<void> {
-    const segment = await this.#file.append(JSON.stringify(claim));
+    const segment = await this.#file.append(JSON.stringify(claim)).catch((error: unknown) => {
+      // Once: on a full disk every request ends here.
+      if (!this.#refusing)
+        this.#log?.error({ err: error, file: this.#settings.file }, "claims can't be written: no request is served to its end");
+      this.#refusing = true;
+      throw error;
+    });
+    if (this.#refusing) this.#log?.info({ file: this.#settings.file }, "claims can be written again");
+    this.#refusing = false;
     this.#queue.push({ claim, segment, number: this.#written++ });
     if (this.#queue.length === 1) this.#wake.abort(WOKEN);
   }
@@ -202,8 +212,9 @@ class DurableOutbox implements ClaimOutbox {
     } catch (error) {
       const refused = isFault(error) && error.retry.kind === "never" && error.code !== "deadline_exceeded";
       if (refused && batch.length === 1)
-        this.#log?.error({ error, claim: batch[0]?.claim }, "the ledger refuses a claim; it stays in the outbox");
-      else this.#log?.warn({ error, claims: batch.length, pending: this.pending }, "claims could not be delivered; they will be again");
+        this.#log?.error({ err: error, claim: batch[0]?.claim }, "the ledger refuses a claim; it stays in the outbox");
+      else
+        this.#log?.warn({ err: error, claims: batch.length, pending: this.pending }, "claims could not be delivered; they will be again");
       return refused ? "refused" : "failed";
     }
   }
@@ -214,7 +225,7 @@ class DurableOutbox implements ClaimOutbox {
     try {
       await this.#file.dropBefore(Math.min(...held));
     } catch (error) {
-      this.#log?.warn({ error }, "a delivered segment of the claim outbox could not be deleted; it will be tried again");
+      this.#log?.warn({ err: error }, "a delivered segment of the claim outbox could not be deleted; it will be tried again");
     }
   }
 

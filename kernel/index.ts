@@ -20,6 +20,7 @@ export * from "./money.ts";
 export * from "./random.ts";
 export * from "./room-line.ts";
 export * from "./row-share.ts";
+export * from "./shape-words.ts";
 export * from "./snapshot.ts";
 export * from "./system.ts";
 export * from "./tracer.ts";

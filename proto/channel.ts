@@ -1,7 +1,8 @@
-import { Client, type ClientReadableStream, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
-import { type Bytes, type Clock, type Component, MIB, type Millis } from "#kernel";
+import { Client, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
+import { type Bytes, type Clock, type Component, Fault, MIB, type Millis } from "#kernel";
 import { spareClosingSessions } from "./closing-sessions.ts";
 import { connecting } from "./connecting.ts";
+import { ReceivedMessages } from "./received-messages.ts";
 import { statusToFault } from "./status.ts";
 import type { CertificateSource } from "./tls/certificate-watch.ts";
 import { type ChannelTls, channelCredentials } from "./tls/credentials.ts";
@@ -10,7 +11,7 @@ import { type ChannelTls, channelCredentials } from "./tls/credentials.ts";
 export interface GrpcChannel extends AsyncDisposable {
   unary<Q, R>(method: MethodDefinition<Q, R>, request: Q, options?: CallOptions): Promise<R>;
   /** Pulls: what is not read stays in the transport's window. Breaking out of the loop cancels the call. */
-  serverStream<Q, R>(method: MethodDefinition<Q, R>, request: Q, options?: CallOptions): AsyncIterable<R>;
+  serverStream<Q, R>(method: MethodDefinition<Q, R>, request: Q, options?: StreamOptions): AsyncIterable<R>;
   /** Sends as fast as the transport takes; resolves with the answer. */
   clientStream<Q, R>(method: MethodDefinition<Q, R>, requests: AsyncIterable<Q>, options?: CallOptions): Promise<R>;
 }
@@ -19,6 +20,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** The call ends with Fault deadline_passed after this long. The deadline travels with the call. */
   readonly timeoutMs?: Millis;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** What a failed call means to its reader. Default: what the server said. */
+  readonly explain?: (fault: Fault) => unknown;
 }
 
 export interface ChannelOptions {
@@ -62,7 +68,8 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
     return sent;
   };
   const connect = options.connectMsMax === undefined ? undefined : connecting(client, options.clock, options.connectMsMax);
-  const deadline = (call: CallOptions) => (call.timeoutMs === undefined ? {} : { deadline: options.clock.now() + call.timeoutMs });
+  const deadline = ({ timeoutMs }: { readonly timeoutMs?: Millis | undefined }) =>
+    timeoutMs === undefined ? {} : { deadline: options.clock.now() + timeoutMs };
 
   return {
     async unary(method, request, call = {}) {
@@ -82,27 +89,15 @@ export function openChannel(options: ChannelOptions): GrpcChannel {
       });
     },
 
-    async *serverStream(method, request, call = {}) {
-      await connect?.();
-      call.signal?.throwIfAborted();
-      const stream = client.makeServerStreamRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        metadata(),
-        deadline(call),
-      );
-      const release = cancelOn(call.signal, () => stream.cancel());
-      try {
-        yield* messages(stream);
-      } catch (error) {
-        call.signal?.throwIfAborted();
-        throw statusToFault(error as ServiceError);
-      } finally {
-        release();
-        stream.cancel();
-      }
+    serverStream(method, request, { signal, timeoutMs, explain = (fault: Fault) => fault } = {}) {
+      const open = async () => {
+        await connect?.();
+        signal?.throwIfAborted();
+        const { path, requestSerialize, responseDeserialize } = method;
+        return client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadata(), deadline({ timeoutMs }));
+      };
+      const meaning = (error: unknown) => explain(error instanceof Fault ? error : statusToFault(error as ServiceError));
+      return new ReceivedMessages(open, { signal, meaning });
     },
 
     async clientStream(method, requests, call = {}) {
@@ -153,12 +148,6 @@ function cancelOn(signal: AbortSignal | undefined, cancel: () => void): () => vo
   if (!signal) return () => undefined;
   signal.addEventListener("abort", cancel, { once: true });
   return () => signal.removeEventListener("abort", cancel);
-}
-
-/** The stream's messages. An error after the last one is thrown; a listener stays on so that none is ever unhandled. */
-async function* messages<R>(stream: ClientReadableStream<R>): AsyncGenerator<R> {
-  stream.on("error", () => undefined); // The loop below throws it; this keeps a late one (our own cancel) from ending the process.
-  for await (const message of stream) yield message as R;
 }
 
 interface Sink<Q> {

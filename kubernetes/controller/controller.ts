@@ -82,7 +82,7 @@ export function startController(deps: ControllerDeps, options: ControllerOptions
     const kept = await keepOne(kinds.get(kind)!, name, stop.signal);
     if (kept.kind === "absent" || kept.kind === "drained") retries.delete(key);
     if (kept.kind !== "absent") metrics.reconciled(kind, kept.kind);
-    if (kept.kind === "failed") deps.log.warn({ kind, name, reason: kept.fault.reason, cause: kept.fault.cause }, kept.fault.message);
+    if (kept.kind === "failed") deps.log.warn({ kind, name, reason: kept.fault.reason, err: kept.fault.cause }, kept.fault.message);
     if (kept.kind === "ready") {
       retries.delete(key);
       queue.add(key, (options.resyncMs ?? RESYNC_MS) * (0.5 + deps.random.float() / 2));

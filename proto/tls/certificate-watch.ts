@@ -52,7 +52,7 @@ export async function watchCertificate(deps: CertificateWatchDeps, options: Cert
       const fault: Fault = toFault(error);
       if (refusal === fault.message) return;
       refusal = fault.message;
-      log.error({ reason: fault.reason, error: fault.cause }, `the old certificate stays in use: ${fault.message}`);
+      log.error({ reason: fault.reason, err: fault.cause }, `the old certificate stays in use: ${fault.message}`);
       onReload?.("refused");
     }
   };

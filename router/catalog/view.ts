@@ -1,4 +1,4 @@
-import type { TenantId } from "#kernel";
+import { shapeWords, type TenantId } from "#kernel";
 import type { RecordChange } from "#state";
 import { deltaName } from "./model-name.ts";
 import { type DeltaRecord, parseRecordKey, RECORD_SHAPES, type RecordKind, type RecordOf, recordKey } from "./record-shapes.ts";
@@ -67,7 +67,7 @@ export class CatalogView {
     const known = this.#table(place.kind).get(place.id);
     if (known && change.version < known.version) return { kind: "ignored" };
     this.#forget(place.kind, place.id);
-    const read = change.value === undefined ? undefined : RECORD_SHAPES[place.kind].safeParse(change.value);
+    const read = change.value === undefined ? undefined : RECORD_SHAPES[place.kind].safeParse(change.value, { error: shapeWords });
     if (read?.success) this.#keep(place.kind, place.id, { value: read.data, version: change.version });
     this.#tell(place.kind, place.id);
     if (read === undefined || read.success) return { kind: "applied" };

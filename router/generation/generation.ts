@@ -103,7 +103,7 @@ async function* serveAttempt(
     return undefined;
   } finally {
     span.end();
-    await pieces.return().catch(() => undefined); // The attempt is over: whatever its node still has to say is of no interest.
+    await pieces.return?.().catch(() => undefined); // The attempt is over: whatever its node still has to say is of no interest.
   }
 }
 
@@ -135,14 +135,16 @@ function openAttempt(
   progress: NodeServiceGenerateRequest["progress"],
   span: Span,
   signal: AbortSignal,
-): AsyncGenerator<NodeServiceGenerateResponse, void, undefined> {
+): AsyncIterator<NodeServiceGenerateResponse> {
   const request = {
     ...{ ...generation.nodeRequest, attempt: generation.progress.attempt, progress, deltaSources: [...deltaSources] },
     ...(span.context && { traceparent: traceparentOf(span.context) }),
   };
-  return (async function* () {
-    yield* deps.dispatcher.clientOf(node).generate(request, signal);
-  })();
+  try {
+    return deps.dispatcher.clientOf(node).generate(request, signal)[Symbol.asyncIterator]();
+  } catch (error) {
+    return { next: () => Promise.reject(error) }; // A node that is not there any more is one whose stream breaks at once.
+  }
 }
 
 function messageOf(generation: Generation, piece: NodeServiceGenerateResponse): GenerateResponse {

@@ -17,7 +17,7 @@ const AT_ONCE_MAX = 8;
  * ending it ends all: `abandon` stops those that are in the middle of something.
  */
 export async function* askAll(
-  ask: (question: number) => AsyncIterable<GenerateResponse>,
+  ask: (question: number) => AsyncIterable<BatchPiece>,
   count: number,
   abandon: () => void,
 ): AsyncGenerator<BatchPiece> {
@@ -62,7 +62,7 @@ export async function* askAll(
         running.delete(asked);
       } else {
         asked.begun = true;
-        yield { question: asked.question, piece: result.value };
+        yield result.value;
         pull(asked);
       }
     }
@@ -74,12 +74,12 @@ export async function* askAll(
 
 interface Asked {
   readonly question: number;
-  readonly pieces: AsyncIterator<GenerateResponse>;
+  readonly pieces: AsyncIterator<BatchPiece>;
   begun: boolean;
 }
 
 type Arrival = { readonly asked: Asked } & (
-  | { readonly result: IteratorResult<GenerateResponse>; readonly error?: never }
+  | { readonly result: IteratorResult<BatchPiece>; readonly error?: never }
   | { readonly result?: never; readonly error: unknown }
 );
 

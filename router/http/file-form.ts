@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
-import { type Bytes, Fault, KIB, type Millis, SECOND } from "#kernel";
+import { type Bytes, Fault, KIB, type Millis, SECOND, shapeWords } from "#kernel";
 import type { FileRecord } from "../catalog/index.ts";
 import type { FileUpload, TenantFiles } from "../files/index.ts";
 import { invalidField } from "./request-body.ts";
@@ -62,7 +62,7 @@ async function* sent<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
 }
 
 function readFields(fields: ReadonlyMap<string, unknown>): { readonly purpose: string; readonly expiresAfterMs: Millis | undefined } {
-  const read = Form.safeParse(Object.fromEntries(fields));
+  const read = Form.safeParse(Object.fromEntries(fields), { error: shapeWords });
   if (!read.success) throw invalidField(read.error.issues[0]!.path.join("."), read.error.issues[0]!.message);
   const seconds = read.data["expires_after[seconds]"];
   if (read.data["expires_after[anchor]"] !== undefined && seconds === undefined) throw invalidField("expires_after[seconds]", "is missing");

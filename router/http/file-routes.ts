@@ -3,7 +3,7 @@ import multipart from "@fastify/multipart";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { type Clock, Fault, toFault } from "#kernel";
+import { type Clock, Fault, shapeWords, toFault } from "#kernel";
 import { roomToWrite } from "#proto";
 import type { FileRecord } from "../catalog/index.ts";
 import type { TenantFiles } from "../files/index.ts";
@@ -56,7 +56,7 @@ interface Named {
 }
 
 function list(all: readonly FileRecord[], query: unknown) {
-  const read = ListQuery.safeParse(query);
+  const read = ListQuery.safeParse(query, { error: shapeWords });
   if (!read.success) throw invalidField(read.error.issues[0]!.path.join("."), read.error.issues[0]!.message);
   const { purpose, limit, order, after } = read.data;
   const wanted = all.filter((file) => purpose === undefined || file.purpose === purpose);

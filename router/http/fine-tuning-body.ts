@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Fault } from "#kernel";
+import { Fault, shapeWords } from "#kernel";
 import type { CreateJobRequest } from "#proto";
 import { invalidField, nullable, text } from "./request-body.ts";
 
@@ -38,7 +38,7 @@ const Body = z.object({
 
 /** @throws Fault parameter_invalid or parameter_unsupported, naming the field as OpenAI does */
 export function jobRequestOf(body: unknown, idempotencyKey: string): CreateJobRequest {
-  const read = Body.safeParse(body);
+  const read = Body.safeParse(body, { error: shapeWords });
   if (!read.success) throw invalidField(read.error.issues[0]!.path.join(".") || "body", read.error.issues[0]!.message);
   const { method, integrations, metadata, seed } = read.data;
   if (method && method.type !== "supervised")

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { shapeWords } from "#kernel";
 import type { CatalogView } from "../catalog/index.ts";
 import type { FineTuning } from "../fine-tuning/index.ts";
 import { jobRequestOf } from "./fine-tuning-body.ts";
@@ -62,7 +63,7 @@ export function addFineTuningRoutes(server: FastifyInstance, { fineTuning, view 
 }
 
 function pageOf(query: unknown): z.output<typeof Page> {
-  const read = Page.safeParse(query);
+  const read = Page.safeParse(query, { error: shapeWords });
   if (!read.success) throw invalidField(read.error.issues[0]!.path.join("."), read.error.issues[0]!.message);
   return read.data;
 }

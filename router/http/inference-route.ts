@@ -5,7 +5,7 @@ import type { Admitted, InferenceCore } from "../contract.ts";
 import type { BatchPiece } from "./batch.ts";
 import { collect, UsageSum } from "./collected-answer.ts";
 import { type Heading, usageOf } from "./completion-shape.ts";
-import type { Endpoint, StreamingBody } from "./endpoint.ts";
+import type { Endpoint, Streaming, StreamingBody } from "./endpoint.ts";
 import { openEventStream } from "./event-stream.ts";
 import { faultToHttp } from "./openai-error.ts";
 import { askCore } from "./questions.ts";
@@ -77,7 +77,14 @@ async function stream<Body extends StreamingBody>(deps: Deps, reply: FastifyRepl
   const headers = { ...reply.getHeaders(), "openai-processing-ms": Math.round(reply.elapsedTime) };
   using events = openEventStream(reply.raw, headers, deps.clock, signal);
   try {
-    for await (const chunk of chunksOf(answer, first, pieces)) await events.send(chunk);
+    const chunks = new Chunks(answer);
+    for (let next = await first; !next.done; next = await pieces.next()) {
+      for (const chunk of chunks.of(next.value)) {
+        const room = events.send(chunk);
+        if (room) await room; // Without, no turn of the event loop is lost.
+      }
+    }
+    for (const chunk of chunks.last()) await events.send(chunk);
     await events.send("[DONE]");
     events.end();
   } catch (error) {
@@ -105,24 +112,36 @@ async function headersDue(clock: Clock, first: Promise<unknown>, letIn: Promise<
   }
 }
 
-async function* chunksOf<Body extends StreamingBody>(
-  { endpoint, body, heading }: StreamedAnswer<Body>,
-  first: Promise<IteratorResult<BatchPiece>>,
-  pieces: AsyncIterator<BatchPiece>,
-): AsyncGenerator<object> {
-  const shape = endpoint.streaming(body);
-  const { include_usage: includeUsage = false, continuous_usage_stats: continuous = false } = body.stream_options ?? {};
-  const usage = new UsageSum();
-  let head: Heading | undefined;
-  for (let next = await first; !next.done; next = await pieces.next()) {
-    const { question, piece } = next.value;
-    head ??= heading(piece);
-    usage.take(question, piece.usage);
-    const soFar = includeUsage ? { usage: continuous ? usageOf(usage.total) : null } : {};
-    for (const chunk of shape.chunks(next.value, head)) yield { ...chunk, ...soFar };
+/** The pieces of an answer as OpenAI's chunks, with their usage as far as it was asked for. */
+class Chunks<Body extends StreamingBody> {
+  readonly #heading: StreamedAnswer<Body>["heading"];
+  readonly #shape: Streaming;
+  readonly #includeUsage: boolean;
+  readonly #continuous: boolean;
+  readonly #usage = new UsageSum();
+  #head: Heading | undefined;
+
+  constructor({ endpoint, body, heading }: StreamedAnswer<Body>) {
+    this.#heading = heading;
+    this.#shape = endpoint.streaming(body);
+    this.#includeUsage = body.stream_options?.include_usage ?? false;
+    this.#continuous = body.stream_options?.continuous_usage_stats ?? false;
   }
-  if (!head) throw new Fault("bug", "a generation ended without a piece");
-  if (includeUsage) yield { ...shape.last(head), usage: usageOf(usage.total) };
+
+  of(from: BatchPiece): readonly object[] {
+    this.#head ??= this.#heading(from.piece);
+    this.#usage.take(from.question, from.piece.usage);
+    const chunks = this.#shape.chunks(from, this.#head);
+    if (!this.#includeUsage) return chunks;
+    const usage = this.#continuous ? usageOf(this.#usage.total) : null;
+    return chunks.map((chunk) => ({ ...chunk, usage }));
+  }
+
+  /** What follows the last piece. */
+  last(): readonly object[] {
+    if (!this.#head) throw new Fault("bug", "a generation ended without a piece");
+    return this.#includeUsage ? [{ ...this.#shape.last(this.#head), usage: usageOf(this.#usage.total) }] : [];
+  }
 }
 
 /** When the client gives up, as the official clients say; they cut to whole seconds. Undefined when it does not say. */

@@ -52,11 +52,17 @@ export function faultToHttp(fault: Fault, field = fault.detail.field): HttpError
 
 /** What HTTP itself refuses, before there is a request that our faults could speak of. */
 export type TransportRefusal =
+  | { readonly kind: "route"; readonly method: string; readonly path: string }
   | { readonly kind: "method"; readonly method: string; readonly path: string; readonly allowed: readonly string[] }
   | { readonly kind: "content_type"; readonly message: string }
   | { readonly kind: "malformed"; readonly status: 400 | 408 | 431; readonly message: string };
 
-const REFUSAL_CODES = { method: "method_not_supported", content_type: "unsupported_content_type", malformed: "message_malformed" } as const;
+const REFUSAL_CODES = {
+  route: "unknown_url",
+  method: "method_not_supported",
+  content_type: "unsupported_content_type",
+  malformed: "message_malformed",
+} as const;
 
 export function refusalToHttp(refusal: TransportRefusal): HttpError {
   const type = "invalid_request_error";
@@ -66,6 +72,8 @@ export function refusalToHttp(refusal: TransportRefusal): HttpError {
     body: { error: { message, type, param: null, code: REFUSAL_CODES[refusal.kind] } },
   });
   switch (refusal.kind) {
+    case "route":
+      return answer(404, `Unknown request URL: ${refusal.method} ${refusal.path}. Please check the URL for typos (docs/http-api.md).`);
     case "method":
       return answer(405, `${refusal.method} is not supported on ${refusal.path}`, { allow: refusal.allowed.join(", ") });
     case "content_type":

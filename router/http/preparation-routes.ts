@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { Fault } from "#kernel";
+import { Fault, shapeWords } from "#kernel";
 import type { Preparations } from "../fine-tuning/index.ts";
 import { fileShape } from "./file-routes.ts";
 import { invalidField, nullable, text } from "./request-body.ts";
@@ -26,7 +26,7 @@ const Body = z.object({
  */
 export function addPreparationRoutes(server: FastifyInstance, { preparations }: PreparationRouteDeps): void {
   server.post("/v1/fine_tuning/preparations", async ({ principal, body }, reply) => {
-    const read = Body.safeParse(body);
+    const read = Body.safeParse(body, { error: shapeWords });
     if (!read.success) throw invalidField(read.error.issues[0]!.path.join(".") || "body", read.error.issues[0]!.message);
     const { file, model, format: kind, declined = [], split = false } = read.data;
     const gone = new AbortController();

@@ -26,8 +26,9 @@ export function askCore(core: InferenceCore, questions: readonly Question[], ask
     const detail = { field: "idempotency-key" };
     throw new Fault("parameter_unsupported", "an idempotency key is not supported where nothing is generated", { detail });
   }
+  if (questions.length === 1) return askOne(core, questions, 0, asking);
   const abandoned = new AbortController();
-  const signal = questions.length === 1 ? asking.signal : AbortSignal.any([asking.signal, abandoned.signal]);
+  const signal = AbortSignal.any([asking.signal, abandoned.signal]);
   const ask = (index: number) => askOne(core, questions, index, { ...asking, signal });
   return askAll(ask, questions.length, () => abandoned.abort(new Fault("client_gone", "another prompt of the same request failed")));
 }
@@ -37,17 +38,18 @@ async function* askOne(
   questions: readonly Question[],
   index: number,
   { principal, requestId, idempotencyKey, deadlineAt, trace, signal, onAdmitted, promptField }: Asking,
-): AsyncGenerator<GenerateResponse> {
+): AsyncGenerator<BatchPiece> {
   const question = questions[index]!;
   const context = { requestId: questions.length === 1 ? requestId : partOf(requestId, index), deadlineAt, trace };
   try {
     if (question.kind === "score") {
       const { request } = question;
       const scored = await core.score(principal, request, signal, onAdmitted, context);
-      yield { ...SCORED, requestId: scored.requestId, model: request.model, usage: scored.usage, prompt: scored.tokens };
+      const { requestId: scoredId, usage, tokens } = scored;
+      yield { question: index, piece: { ...SCORED, requestId: scoredId, model: request.model, usage, prompt: tokens } };
     } else {
       const request = { ...question.request, idempotencyKey: keyOf(idempotencyKey, index) };
-      yield* core.generate(principal, request, signal, onAdmitted, context);
+      for await (const piece of core.generate(principal, request, signal, onAdmitted, context)) yield { question: index, piece };
     }
   } catch (error) {
     signal.throwIfAborted();

@@ -71,7 +71,7 @@ async function send(deps: Deps, request: FastifyRequest, reply: FastifyReply, { 
 function notFound(method: string, path: string): HttpError {
   const allowed = methodsOf(path);
   if (allowed.length > 0) return refusalToHttp({ kind: "method", method, path, allowed });
-  return faultToHttp(new Fault("resource_unknown", `no route ${method} ${path}`));
+  return refusalToHttp({ kind: "route", method, path });
 }
 
 /** Fastify's own refusals (body too large, wrong content type, a part of a form too many) in our words. */

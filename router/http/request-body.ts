@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Fault } from "#kernel";
+import { Fault, shapeWords } from "#kernel";
 
 /**
  * What OpenAI's clients send to both endpoints. Fields that we don't know are tolerated, since clients of many ages send
@@ -62,7 +62,7 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const { response_format: format, modalities } = body as { response_format?: { type?: unknown } | null; modalities?: unknown };
   if (format !== undefined && format !== null && format.type !== "text") throw unsupported("response_format", "is only supported as text");
   if (Array.isArray(modalities) && modalities.some((modality) => modality !== "text")) throw unsupported("modalities", "are only text");
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, { error: shapeWords });
   if (parsed.success) return parsed.data;
   throw invalidField(fieldOf(parsed.error.issues[0]!.path), parsed.error.issues[0]!.message);
 }

@@ -77,7 +77,7 @@ describe("every answer", () => {
 
 describe("refused, with all four keys of OpenAI's error:", () => {
   const refused: readonly [string, string, Parameters<typeof ask>[1], number, string][] = [
-    ["no such route", "/v1/embeddings", { body: "{}" }, 404, "resource_unknown"],
+    ["no such route", "/v1/embeddings", { body: "{}" }, 404, "unknown_url"],
     ["a wrong method", "/v1/chat/completions", { method: "GET" }, 405, "method_not_supported"],
     ["a method that nothing has", "/v1/files/file-1", { method: "PATCH" }, 405, "method_not_supported"],
     ["a browser's question", "/v1/chat/completions", { method: "OPTIONS" }, 405, "method_not_supported"],

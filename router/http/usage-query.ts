@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DAY, Fault, HOUR, MINUTE, type Millis } from "#kernel";
+import { DAY, Fault, HOUR, MINUTE, type Millis, shapeWords } from "#kernel";
 import { startOf } from "../billing/index.ts";
 
 /** What a page of OpenAI's usage or costs is asked for by. */
@@ -77,7 +77,7 @@ const Query = z.object({
 /** @throws Fault parameter_invalid, which names the parameter */
 export function parsePageQuery(rules: PageRules, raw: unknown, now: Millis): PageQuery {
   const unbracketed = Object.fromEntries(Object.entries(raw as object).map(([name, value]) => [name.replace(/\[\]$/, ""), value]));
-  const parsed = Query.safeParse(unbracketed);
+  const parsed = Query.safeParse(unbracketed, { error: shapeWords });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw invalid(issue!.path.join("."), issue!.message);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { shapeWords } from "#kernel";
 
 /** What a recount reads of each kind of line. Strict about what it uses, and blind to the rest. */
 
@@ -56,7 +57,7 @@ export function readRawLine(text: string): ReadLine {
   } catch (error) {
     return { kind: "unreadable", why: String(error) };
   }
-  const read = line.safeParse(value);
+  const read = line.safeParse(value, { error: shapeWords });
   if (read.success) return { kind: "read", line: read.data };
   return { kind: "unreadable", why: read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ") };
 }

@@ -49,7 +49,7 @@ export type Publishing = Set<DeltaDigest>;
 
 /**
  * Takes an upload in: files → checks on a node → record → alias, which is switched when the delta is warm. On any failure
- * nothing of it stays. The same content again is the same delta, and the alias is pointed at it once more.
+ * nothing of it stays. The same content again is the same delta: its files are written anew, and the alias is pointed at it once more.
  */
 export async function pushDelta(
   deps: ModelDeps,
@@ -68,6 +68,7 @@ export async function pushDelta(
   publishing.add(digest);
   try {
     const known = deps.catalog.view.get("delta", digest);
+    if (known) await staged.keep(digest); // What was lost or damaged since is whole again.
     const delta = known ?? (await publish(deps, publication, digest, () => staged.keep(digest), signal));
     const place = { tenantId, name: publication.name };
     const alias = await pointAlias(deps, place, [{ delta: digest, weight: 1 }], signal).catch(async (error: unknown) => {
@@ -100,6 +101,7 @@ export async function publishTrained(
   publishing.add(digest);
   try {
     const known = deps.catalog.view.get("delta", digest);
+    if (known) await staged.keep(digest);
     let delta = known ?? (await publish(deps, publication, digest, () => staged.keep(digest), signal));
     if (known?.checkpointStep !== undefined && checkpointStep === undefined)
       delta = (await deps.catalog.change("delta", digest, ({ checkpointStep: _, ...whole }) => whole)) ?? delta;
@@ -156,7 +158,8 @@ async function publish(
     await deps.catalog.create("delta", digest, record);
     return record;
   } catch (error) {
-    await deps.files.remove(digest);
+    const isPublished = deps.catalog.view.get("delta", digest) !== undefined; // Through another router meanwhile: the files are its as well.
+    if (!isPublished) await deps.files.remove(digest);
     throw error;
   }
 }

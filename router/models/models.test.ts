@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { asDeltaDigest, Fault, sha256Hex, systemClock } from "#kernel";
@@ -91,6 +91,17 @@ describe("a delta that was pushed", () => {
     expect(node.inspected.length).toBe(1);
     expect((await push(acme, { weights: "weightz" })).reference?.digest).not.toBe(first.reference?.digest);
     expect((await push(zeta)).reference?.digest).not.toBe(first.reference?.digest);
+  });
+
+  test("has its files again when they were lost or damaged and its content comes again", async () => {
+    const { digest } = (await push(acme)).reference!;
+    const folder = join(under.dataDirectory, "deltas", digest);
+    const config = join(folder, "adapter_config.json");
+    const weights = join(folder, "adapter_model.safetensors");
+    await rm(config);
+    await writeFile(weights, "wei");
+    expect((await push(acme)).reference?.digest).toBe(digest);
+    expect([await readFile(config, "utf8"), await readFile(weights, "utf8")]).toEqual(["{}", "weights"]);
   });
 
   test("belongs to its tenant alone", async () => {

@@ -67,12 +67,9 @@ function clientOver(channel: GrpcChannel, id: NodeId): NodeClient {
     }
   };
   return {
-    async *generate(request, signal) {
-      try {
-        yield* channel.serverStream(methods.generate, request, { signal, timeoutMs: GENERATE_MS_MAX });
-      } catch (error) {
-        throw nodeFault(error, id, signal);
-      }
+    generate(request, signal) {
+      const explain = (fault: Fault) => nodeFault(fault, id, signal);
+      return channel.serverStream(methods.generate, request, { signal, timeoutMs: GENERATE_MS_MAX, explain });
     },
     score: (request, signal) => asked(signal, channel.unary(methods.score, request, { signal, timeoutMs: SCORE_MS_MAX })),
     countTokens: (request, signal) => asked(signal, channel.unary(methods.countTokens, request, { signal, timeoutMs: COUNT_MS_MAX })),

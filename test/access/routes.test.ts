@@ -40,7 +40,7 @@ describe.each(HTTP_ROUTES.map((route) => [`${route.method} ${route.path}`, route
     if (ADMITTED[route.scope].includes(identity)) {
       expect([401, 403, 405]).not.toContain(status);
       expect(status).toBeLessThan(500);
-      expect(text).not.toContain("no route");
+      expect(text).not.toContain("unknown_url");
     } else expect(status).toBe(FORBIDDEN.includes(identity) ? 403 : 401);
   });
 });

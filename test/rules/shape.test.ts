@@ -31,6 +31,14 @@ test("one word per thing: outside the file formats it is a delta", () => {
   expect(wrong).toEqual([]);
 });
 
+test("what a schema finds wrong is told in our words", () => {
+  const foreign = sourceFiles()
+    .filter(({ path, text }) => !/^test\/|\.test\.ts$/.test(path) && /\bimport .*\bz\b.* from "zod"|[sS]afeParse\(/.test(text))
+    .filter(({ path, text }) => path !== "kernel/shape-words.ts" && /\.issues\b/.test(text) && !text.includes("error: shapeWords"))
+    .map(({ path }) => `${path}: give the parser \`{ error: shapeWords }\``);
+  expect(foreign).toEqual([]);
+});
+
 test("nothing is left for later in silence", () => {
   const left = sourceFiles()
     .filter((file) => file.path !== "test/rules/shape.test.ts")

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { shapeWords } from "#kernel";
 import { invalidField } from "../request-body.ts";
 
 /** Milliseconds since the epoch, up to the last year with four digits. */
@@ -14,7 +15,7 @@ export const page = (limitMax: number, limit: number) => ({
 
 /** A query or a body by its schema. @throws Fault parameter_invalid, which names the field */
 export function parsed<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
-  const read = schema.safeParse(raw ?? {});
+  const read = schema.safeParse(raw ?? {}, { error: shapeWords });
   if (read.success) return read.data;
   const [issue] = read.error.issues;
   throw invalidField(issue!.path.join(".") || "body", issue!.message);
