@@ -25,6 +25,10 @@ describe("exit codes", () => {
     ["client_gone", 130],
     ["bug", 1],
     ["no_ready_node", 1],
+    ["file_malformed", 1],
+    ["parameter_invalid", 2],
+    ["parameter_unsupported", 2],
+    ["context_too_long", 2],
   ])("%s ends with %i", (reason, code) => {
     expect(exitCodeOf(new Fault(reason, "because"))).toBe(code);
   });
@@ -35,12 +39,15 @@ describe("exit codes", () => {
     [["up", "--nodes", "none"], 2, "not a number"],
     [["usage", "--by", "colour"], 2, "none of tenant, model, key, day"],
     [["ps"], 1, "no cluster runs in this folder"],
-    [["ps", "--server", "127.0.0.1:1"], 1, "--admin-server"],
-    [["usage", "--admin-server", "127.0.0.1:1"], 1, "name the address with --server"],
+    [["ps", "--server", "127.0.0.1:1"], 2, "--admin-server"],
+    [["usage", "--admin-server", "127.0.0.1:1"], 2, "name the address with --server"],
     [["tenants", "set", "acme", "--max-tokens", "some"], 2, "neither a whole number nor none"],
     [["tenants", "set", "acme", "--budget-period", "week"], 2, "month, ever"],
     [["keys", "create", "--tenant", "acme", "--expires", "soon"], 2, "neither a date nor 90d, 12h"],
     [["projects", "add", "chatbot"], 2, "--tenant"],
+    [["alias", "set", "acme/bot", "ft:one=1", "=90"], 2, "=90 is not DELTA or DELTA=WEIGHT"],
+    [["bench", "no-such-bench"], 2, "no bench no-such-bench"],
+    [["billing", "verify", "--state", "mysql://here"], 2, "--state must be one of"],
     [["ps", "--context", "nowhere"], 4, "contexts.json"],
   ])("deltaplane %j ends with %i and says why on stderr only", (args, code, complaint) => {
     const { status, stdout, stderr } = deltaplane(...args);
@@ -76,10 +83,13 @@ test("help names every command of the interface, and ends with 0", () => {
 
 test("doctor says what it found, and without a cluster is content", () => {
   const { stdout } = deltaplane("doctor", "-o", "json");
-  const findings = JSON.parse(stdout) as { check: string; ok: boolean }[];
+  const findings = JSON.parse(stdout) as { check: string; ok: boolean; found: string }[];
   for (const check of ["Node 24", "onnxruntime-node", "tokenizers", "state folder", "cluster"]) {
     expect(findings).toContainEqual(expect.objectContaining({ check, ok: true }));
   }
+  const { found } = findings.find(({ check }) => check === "memory beside bases")!;
+  for (const term of ["the agent 256.0 MiB", "deltas in memory 1.0 GiB", "hand-over file 64.0 MiB", "its reader 64.0 MiB"])
+    expect(found).toContain(term);
 });
 
 test("sizes and times are for people", () => {

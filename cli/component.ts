@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { type Logger, pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { z } from "zod";
-import { type Clock, Fault, type Random, systemClock, systemRandom, type Tracer } from "#kernel";
+import { type Clock, Fault, type Random, shapeWords, systemClock, systemRandom, type Tracer } from "#kernel";
 import { EXIT } from "./exit-code.ts";
 
 /** What every part of a cluster is built from. Made here, in the composition root, and handed down. */
@@ -19,11 +19,12 @@ export interface ComponentDeps {
   readonly tracer?: Tracer;
 }
 
-export function createDeps(name: string): ComponentDeps {
+/** @param level what is logged, unless DELTAPLANE_LOG says otherwise: a part that speaks to people itself logs only what goes wrong */
+export function createDeps(name: string, level: "info" | "warn" = "info"): ComponentDeps {
   const registry = new Registry();
   registry.setDefaultLabels({ component: name });
   collectDefaultMetrics({ register: registry });
-  const log = pino({ name, level: process.env["DELTAPLANE_LOG"] ?? "info" }, pino.destination({ fd: 2, sync: false }));
+  const log = pino({ name, level: process.env["DELTAPLANE_LOG"] ?? level }, pino.destination({ fd: 2, sync: false }));
   return { clock: systemClock, random: systemRandom(), randomSecret: randomBytes, log, registry };
 }
 
@@ -64,10 +65,10 @@ export function endWithParent(): void {
 export function readOptions<T>(schema: z.ZodType<T>, flags: Readonly<Record<string, unknown>>): T {
   const { config, ...given } = flags;
   const merged = { ...(typeof config === "string" ? readConfig(config) : {}), ...given };
-  const result = schema.safeParse(merged);
+  const result = schema.safeParse(merged, { error: shapeWords });
   if (result.success) return Object.freeze(result.data);
   const issue = result.error.issues[0]!;
-  const field = issue.path.join(".");
+  const field = issue.path.join(".").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`); // As its flag is written.
   throw new Fault("parameter_invalid", `option ${field || issue.code}: ${issue.message}`, { detail: { field } });
 }
 

@@ -48,13 +48,26 @@ describe("deltaplane data prepare", () => {
     expect(report.trainedTokens).toBe(report.epochs * report.files.train.tokens);
   });
 
+  test("of a classification says that nothing is kept apart, until something is", () => {
+    const labels = Array.from({ length: 12 }, (_, index) =>
+      JSON.stringify({ prompt: `Even: ${index} ->`, completion: index % 2 ? " no" : " yes" }),
+    );
+    writeFileSync(join(folder, "labels.jsonl"), labels.join("\n"));
+    const whole = prepare("labels.jsonl");
+    expect(whole.stderr).toContain("left       no examples are kept apart, to measure with (--split)");
+    expect(whole.stdout).toBe("deltaplane ft create -t labels.jsonl\n");
+    const split = prepare("labels.jsonl", "--split");
+    expect(split.stderr).not.toContain("--split");
+    expect(split.stdout).toBe("deltaplane ft create -t labels_prepared_train.jsonl -v labels_prepared_valid.jsonl --classification\n");
+  });
+
   test.each([
     [["none.jsonl"], 4, "none.jsonl cannot be read"],
-    [["notes.docx"], 1, "name the file by its format"],
+    [["notes.docx"], 2, "name the file by its format"],
     [["bad.jsonl"], 1, "line 2 is not valid JSON"],
     [["latin.csv"], 1, "latin.csv, line 2: is not valid UTF-8"],
     [["faq.jsonl", "--base", "nowhere"], 1, "no cluster runs in this folder"],
-    [["faq.jsonl", "--price", "cheap"], 1, "it must be dollars like 12.5"],
+    [["faq.jsonl", "--price", "cheap"], 2, "it must be dollars like 12.5"],
     [["faq.jsonl", "--format", "poem"], 2, "completion, chat"],
     [["faq.jsonl", "--tokens-per-second", "0"], 2, "not a positive number"],
   ])("%j ends with %i and says why", (args, code, complaint) => {

@@ -27,7 +27,7 @@ export function printDataReport(output: OutputFormat, prepared: Preparation, con
 type Plan = ReturnType<typeof planTraining>;
 
 function planTraining(prepared: Preparation, { namedBase, base, perMillion, tokensPerSecond }: DataReportContext) {
-  const { source, files, rows, tokens } = prepared;
+  const { source, files, rows, tokens, task } = prepared;
   const { train = { path: source, rows: rows.kept, tokens: tokens.total }, valid } = files ?? {};
   const { epochs, reason } = chooseEpochs(train.rows);
   const trainedTokens = train.tokens * epochs;
@@ -39,7 +39,7 @@ function planTraining(prepared: Preparation, { namedBase, base, perMillion, toke
     estimatedSeconds: Math.ceil(estimateTrainingMs(trainedTokens, base.parameterCount, tokensPerSecond) / 1000),
     next: [
       ...["deltaplane ft create -t", quoted(train.path)],
-      ...(valid ? ["-v", quoted(valid.path)] : []),
+      ...(valid ? ["-v", quoted(valid.path), ...(task === "classification" ? ["--classification"] : [])] : []),
       ...(namedBase === undefined ? [] : ["-m", quoted(base.name)]),
     ].join(" "),
   };
@@ -70,6 +70,7 @@ function reportLines(prepared: Preparation, { base, perMillion, tokensPerSecond 
     ...(written.length === 0 ? row("file", `nothing to change: ${source} is ready as it is`) : []),
     ...written.flatMap((file) => row("wrote", `${file.path} (${file.rows} rows, ${file.tokens} tokens)`)),
     ...(declined.length === 0 ? [] : row("left", `recommended and not done: ${declined.map(({ check }) => check).join(", ")}`)),
+    ...(task === "classification" && !files?.valid ? row("left", "no examples are kept apart, to measure with (--split)") : []),
     ...(separator === undefined ? [] : row("call", `end each prompt with ${JSON.stringify(separator)}, as these do`)),
     ...(stop === undefined ? [] : row("call", `pass stop=[${JSON.stringify(stop)}]`)),
     "",

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { Fault, isFault } from "#kernel";
+import { Fault, isFault, shapeWords } from "#kernel";
 import type { PriceList } from "#proto";
 import { parsePriceList } from "#router";
 import { lineOf } from "./json-lines.ts";
@@ -27,7 +27,7 @@ export function readPriceFile(file: string): PriceList {
   } catch (cause) {
     throw new Fault("file_missing", `${file} cannot be read`, { detail: { file }, cause });
   }
-  const parsed = PriceFile.safeParse(parseJson(file, text));
+  const parsed = PriceFile.safeParse(parseJson(file, text), { error: shapeWords });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     // A field that should not be there is told by its parent.

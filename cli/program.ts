@@ -52,7 +52,7 @@ Examples:
   deltaplane ps                                     which delta is hot where
   deltaplane usage --by tenant,model
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 auth, 4 not found, 5 quota, 130 interrupted`,
+Exit codes: 0 ok, 1 failure, 2 usage (also found only by the server), 3 auth, 4 not found, 5 quota, 130 interrupted`,
     );
   for (const add of [
     addUpCommand,

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { Fault } from "#kernel";
@@ -22,6 +22,8 @@ export type DemoKeys = z.infer<typeof Keys>;
 export interface Home {
   readonly directory: string;
   path(...parts: string[]): string;
+  /** Makes the folder if need be, and leaves it to its owner alone: it holds prompts, uploads and the books. */
+  makePrivate(): void;
   /** The cluster that runs here, if one does. */
   runningCluster(): RunningCluster | undefined;
   announce(cluster: z.infer<typeof Running>): void;
@@ -37,6 +39,10 @@ export function openHome(directory = resolve(process.env["DELTAPLANE_HOME"] ?? "
   const home: Home = {
     directory,
     path,
+    makePrivate() {
+      mkdirSync(directory, { recursive: true });
+      chmodSync(directory, 0o700);
+    },
     runningCluster() {
       const announced = readJson(path("cluster.json"), Running);
       return announced && isAlive(announced.pid) ? { ...announced, adminKey: home.readKeys()?.admin } : undefined;

@@ -13,11 +13,13 @@ export function addAliasCommand(program: Command): void {
   const aliases = program.command("alias").description("names that point at versions, canary by weight");
 
   aliases
-    .command("set <name> <delta[=weight]...>")
+    .command("set")
+    .argument("<name>")
+    .argument("<delta[=weight]...>", "", (text: string, before: AliasTarget[] | undefined) => [...(before ?? []), parseTarget(text)])
     .description("point <tenant>/<name> at a delta, or split its traffic: alias set acme/bot ft:…:v1=90 ft:…:v2=10")
-    .action((name: string, targets: string[], _options: unknown, command: Command) =>
+    .action((name: string, targets: AliasTarget[], _options: unknown, command: Command) =>
       withConnection(command, async ({ channel, output, signal }) => {
-        const wish = { name, targets: targets.map(parseTarget), previous: [] };
+        const wish = { name, targets, previous: [] };
         const { alias } = await channel.unary(ModelServiceService.setAlias, { alias: wish }, { signal });
         printRows(output, alias ? [alias] : [], COLUMNS);
       }),

@@ -25,8 +25,8 @@ export function addBenchCommand(program: Command): void {
       const { benches, printReport, recordReport } = await import("#bench");
       const bench = benches[name];
       if (!bench) {
-        throw new Fault("resource_unknown", `no bench ${name}; there are ${Object.keys(benches).join(", ")}`, {
-          detail: { resource: name },
+        throw new Fault("parameter_invalid", `no bench ${name}; there are ${Object.keys(benches).join(", ")}`, {
+          detail: { field: "name" },
         });
       }
       const report = await bench({ ...options, progress: printMessage });

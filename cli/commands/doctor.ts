@@ -28,6 +28,7 @@ export function addDoctorCommand(program: Command): void {
         await native("onnxruntime-node"),
         await native("tokenizers"),
         machine(around),
+        await beside(),
         ...deviceFindings(ep, around, await tryWebgpu()),
         home(),
         ...(running ? [] : await ports()),
@@ -59,6 +60,14 @@ async function native(name: string): Promise<Finding> {
 function machine({ memory }: Surroundings): Finding {
   const sizes = `${formatBytes(memory.sizeBytes)} of ${memory.source}, ${formatBytes(freemem())} free`;
   return { check: "machine", ok: true, found: `${availableParallelism()} cores, ${sizes}` };
+}
+
+/** What on the processor comes to the weights, caches and tables of engines, which depend on the base. */
+async function beside(): Promise<Finding> {
+  const { handOverTerms, nodeTerms, RAM_BYTES_MAX } = await import("#node-agent");
+  const told = (terms: ReturnType<typeof nodeTerms>) => terms.map(({ what, sizeBytes }) => `${what} ${formatBytes(sizeBytes)}`).join(", ");
+  const found = `a node on the processor: ${told(nodeTerms(RAM_BYTES_MAX))}; each of its engines: ${told(handOverTerms(Number.POSITIVE_INFINITY))} at most`;
+  return { check: "memory beside bases", ok: true, found };
 }
 
 function home(): Finding {

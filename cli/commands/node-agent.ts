@@ -39,9 +39,15 @@ const Options = z.object({
 });
 
 export function addNodeAgentCommand(program: Command): void {
-  addRegistryOption(
-    addBudgetOptions(addEngineOptions(addKubernetesOptions(addGraceOptions(addLifeOptions(program.command("node-agent")))))),
-  )
+  const command = program.command("node-agent");
+  addLifeOptions(command);
+  addGraceOptions(command);
+  addKubernetesOptions(command);
+  addEngineOptions(command);
+  addBudgetOptions(command);
+  addRegistryOption(command);
+  addTuningOptions(command);
+  command
     .description("one node of a distributed cluster: an engine per base")
     .addOption(new Option("--id <id>", "unique in the cluster").env("DELTAPLANE_NODE_ID").default(hostname()))
     .addOption(new Option("--listen <host:port>").env("DELTAPLANE_LISTEN").default("0.0.0.0:50053"))
@@ -54,6 +60,12 @@ export function addNodeAgentCommand(program: Command): void {
     )
     .addOption(new Option("--scheduler <host:port...>", "where to report; or kubernetes://<service>:<port>").env("DELTAPLANE_SCHEDULERS"))
     .addOption(new Option("--router <host:port...>", "where deltas come from and claims go; likewise").env("DELTAPLANE_ROUTERS"))
+    .action((_flags: unknown, command: Command) => runUntilStopped((stop) => start(command, stop)));
+}
+
+/** What one node does with what it has. */
+function addTuningOptions(command: Command): void {
+  command
     .addOption(new Option("--threads <n>", "of each engine").env("DELTAPLANE_THREADS").default(availableParallelism()))
     .addOption(
       new Option(
@@ -84,56 +96,61 @@ export function addNodeAgentCommand(program: Command): void {
         .choices(Object.keys(EVICTION_ORDERS))
         .env("DELTAPLANE_EVICTION")
         .default("lru"),
-    )
-    .action((_flags: unknown, command: Command) =>
-      runUntilStopped(async (stop) => {
-        endWithParent();
-        const { chooseCompute, startNodeAgent } = await import("#node-agent");
-        const options = readOptions(Options, lifeFlags(command));
-        const compute = chooseCompute(options.ep, options.weights);
-        const { device, room } = placeEngines(options.ep, mebibytes(options.memoryMib), lookAround());
-        const deps = createDeps(options.id);
-        await using parts = new AsyncDisposableStack();
-        const life = await openLife("node-agent", options, deps, parts, stop);
-        const bases = parts.use(openBases(deps, options.cacheDirectory));
-        const access = kubernetesAccess(deps, options, parts);
-        const registry = await openRegistry(options, deps, parts);
-        const peers = (kind: "scheduler" | "router") =>
-          peerAddresses({ flag: kind, named: options[kind], access, registered: registry?.discovery(kind) });
-        const agent = parts.use(
-          await startNodeAgent(
-            { ...deps, tracer: life.tracer, openBaseFolder: (location) => bases.open(location, stop) },
-            {
-              id: options.id,
-              listen: options.listen,
-              ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
-              bases: options.base.map(parseBase),
-              cacheDirectory: options.cacheDirectory,
-              ...life.credentials,
-              grace: life.grace,
-              schedulers: await peers("scheduler"),
-              routers: await peers("router"),
-              ...{ threads: options.threads, compute, device, memory: room },
-              ...(options.prefillTokens === undefined ? {} : { prefillTokensMax: options.prefillTokens }),
-              ...(options.prefixCache === undefined ? {} : { prefixShare: options.prefixCache }),
-              ...(options.speculate === undefined ? {} : { draftTokensMax: options.speculate }),
-              engine: {
-                ...(options.rows !== undefined && { rowsMax: options.rows }),
-                ...(options.slots !== undefined && { slotsMax: options.slots }),
-                ...(options.kvMib !== undefined && { kvBytesMax: options.kvMib * MIB }),
-                ...(options.tablesMib !== undefined && { tableBytesMax: options.tablesMib * MIB }),
-              },
-              deltas: {
-                eviction: EVICTION_ORDERS[options.eviction],
-                ...(options.ramMib !== undefined && { ramBytesMax: options.ramMib * MIB }),
-                ...(options.diskMib !== undefined && { diskBytesMax: options.diskMib * MIB }),
-              },
-            },
-          ),
-        );
-        life.readyWhen(() => agent.ready());
-        deps.log.info({ port: agent.port }, "node agent ready");
-        return parts.move();
-      }),
     );
+}
+
+async function start(command: Command, stop: AbortSignal): Promise<AsyncDisposable> {
+  endWithParent();
+  const { chooseCompute, startNodeAgent } = await import("#node-agent");
+  const options = readOptions(Options, lifeFlags(command));
+  const compute = chooseCompute(options.ep, options.weights);
+  const { device, room } = placeEngines(options.ep, mebibytes(options.memoryMib), lookAround());
+  const deps = createDeps(options.id);
+  await using parts = new AsyncDisposableStack();
+  const life = await openLife("node-agent", options, deps, parts, stop);
+  const bases = parts.use(openBases(deps, options.cacheDirectory));
+  const access = kubernetesAccess(deps, options, parts);
+  const registry = await openRegistry(options, deps, parts);
+  const peers = (kind: "scheduler" | "router") =>
+    peerAddresses({ flag: kind, named: options[kind], access, registered: registry?.discovery(kind) });
+  const agent = parts.use(
+    await startNodeAgent(
+      { ...deps, tracer: life.tracer, openBaseFolder: (location) => bases.open(location, stop) },
+      {
+        ...{ id: options.id, listen: options.listen, cacheDirectory: options.cacheDirectory },
+        ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+        bases: options.base.map(parseBase),
+        ...life.credentials,
+        grace: life.grace,
+        schedulers: await peers("scheduler"),
+        routers: await peers("router"),
+        ...{ compute, device, memory: room },
+        ...tuningOf(options),
+      },
+    ),
+  );
+  life.readyWhen(() => agent.ready());
+  deps.log.info({ port: agent.port }, "node agent ready");
+  return parts.move();
+}
+
+/** What was said, in the agent's words; the rest has its defaults there. */
+function tuningOf(options: z.infer<typeof Options>) {
+  return {
+    threads: options.threads,
+    ...(options.prefillTokens !== undefined && { prefillTokensMax: options.prefillTokens }),
+    ...(options.prefixCache !== undefined && { prefixShare: options.prefixCache }),
+    ...(options.speculate !== undefined && { draftTokensMax: options.speculate }),
+    engine: {
+      ...(options.rows !== undefined && { rowsMax: options.rows }),
+      ...(options.slots !== undefined && { slotsMax: options.slots }),
+      ...(options.kvMib !== undefined && { kvBytesMax: options.kvMib * MIB }),
+      ...(options.tablesMib !== undefined && { tableBytesMax: options.tablesMib * MIB }),
+    },
+    deltas: {
+      eviction: EVICTION_ORDERS[options.eviction],
+      ...(options.ramMib !== undefined && { ramBytesMax: options.ramMib * MIB }),
+      ...(options.diskMib !== undefined && { diskBytesMax: options.diskMib * MIB }),
+    },
+  };
 }

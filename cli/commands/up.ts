@@ -65,10 +65,11 @@ async function engineArguments(options: UpOptions): Promise<readonly string[]> {
 async function start(options: UpOptions, signal: AbortSignal): Promise<AsyncDisposable> {
   const { startEmbeddedCluster } = await import("../cluster/embedded-cluster.ts");
   const home = openHome();
+  home.makePrivate();
   await using parts = new AsyncDisposableStack();
   const { traceEndpoint: endpoint, traceRatio } = options;
   const tracing = { endpoint, ratio: traceRatio, decides: true, component: "router", instance: hostname() };
-  const deps = { ...createDeps("deltaplane"), tracer: parts.use(await openTracing(tracing)).tracer };
+  const deps = { ...createDeps("deltaplane", "warn"), tracer: parts.use(await openTracing(tracing)).tracer };
   printMessage("starting router, scheduler and node agents …");
   const cluster = parts.use(
     await startEmbeddedCluster(deps, home, signal, {

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { type Bytes, isFault } from "#kernel";
+import { type Bytes, isFault, shapeWords } from "#kernel";
 import { type Links, readWholeFile } from "./bounded-file.ts";
 import { fileFault } from "./file-fault.ts";
 import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from "./strict-json.ts";
@@ -48,7 +48,7 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
 
 /** `value` as `schema` says. Fault file_malformed that names the file and the first field that is wrong. */
 export function checkShape<T>(schema: z.ZodType<T>, value: JsonValue, file: string): T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: shapeWords });
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const field = issue?.path.join(".") ?? "";

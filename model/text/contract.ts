@@ -18,9 +18,10 @@ export interface TextCodec {
   /**
    * The ids of a text, perhaps none. `addSpecialTokens` (default true) adds what the tokenizer puts around a prompt;
    * a rendered chat has it already. Faults: prompt_malformed for half a surrogate pair or an id that the base lacks,
-   * message_too_large. NUL is a character like any other.
+   * message_too_large, and context_too_long for a text that is far beyond `contextTokensMax`, which is then not read to its
+   * end; what is a little beyond it is the caller's to refuse. NUL is a character like any other.
    */
-  encode(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number[]>;
+  encode(text: string, options?: { readonly addSpecialTokens?: boolean; readonly contextTokensMax?: number }): Promise<number[]>;
   countTokens(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number>;
   /** Fault prompt_malformed for a prompt without tokens, or with one that is not in the base's vocabulary. `field` names it. */
   checkPrompt(tokenIds: readonly number[], field?: string): void;

@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Tokenizer } from "tokenizers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { FaultReason } from "#kernel";
 import { openTextCodec } from "./text-codec.ts";
 
@@ -50,6 +50,22 @@ describe("encode", () => {
   test("refuses a text beyond the limit before it is read", async () => {
     const codec = await openByteLevel();
     await expect(codec.encode("a".repeat(4 * 2 ** 20 + 1))).rejects.toEqual(reason("message_too_large"));
+  });
+
+  test("does not read to its end what is far beyond a context, and takes whole what fits one", async () => {
+    const codec = await openByteLevel();
+    const encode = vi.spyOn(Tokenizer.prototype, "encode");
+    const far = "x1 ".repeat(2 ** 20);
+    await expect(codec.encode(far, { contextTokensMax: 100 })).rejects.toEqual(reason("context_too_long"));
+    const charactersRead = encode.mock.calls.reduce((sum, [text]) => sum + String(text).length, 0);
+    expect(charactersRead).toBeLessThan(far.length / 10);
+    encode.mockRestore();
+
+    const near = "<|begin|>😀<|begin|>".repeat(3_000); // Many characters a token, and cut in the middle of some.
+    const whole = await codec.encode(near);
+    expect(await codec.encode(near, { contextTokensMax: whole.length })).toEqual(whole);
+    // A little beyond is not far beyond: it is counted exactly.
+    expect(await codec.encode(near, { contextTokensMax: Math.ceil(whole.length * 0.8) })).toEqual(whole);
   });
 
   test("refuses a token that the base's embedding lacks", async () => {

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { Tokenizer } from "tokenizers";
-import { Fault, MIB } from "#kernel";
+import { Fault, KIB, MIB } from "#kernel";
 import type { BaseInfo } from "../base.ts";
 import { decodeJsonObject, fileFault, isJsonObject, type JsonValue, readWholeFile } from "../files/index.ts";
 import { openChatTemplate, type RenderChat } from "./chat-template.ts";
@@ -12,6 +12,12 @@ const TOKENIZER_FILE = "tokenizer.json";
 const TOKENIZER_BYTES_MAX = 128 * MIB;
 /** As much as a message to the router may hold; no context is that long. */
 const TEXT_CHARACTERS_MAX = 4 * MIB;
+/** So much of a text is encoded at a time to see whether it can fit a context: some milliseconds of work. */
+const GLANCE_CHARACTERS = 16 * KIB;
+/** Usual text has as many a token; what is no longer than a context of these is encoded at once. */
+const CHARACTERS_PER_TOKEN = 4;
+/** Pieces have a few tokens more than the whole that they were cut from, never twice as many. */
+const CONTEXTS_CERTAINLY_TOO_LONG = 2;
 
 /**
  * Opens the tokenizer and the chat template of a base's folder. Faults: file_missing, file_malformed, and
@@ -65,14 +71,32 @@ class NativeTextCodec implements TextCodec {
     this.#parts = parts;
   }
 
-  async encode(text: string, { addSpecialTokens = true } = {}): Promise<number[]> {
+  async encode(
+    text: string,
+    { addSpecialTokens = true, contextTokensMax }: { readonly addSpecialTokens?: boolean; readonly contextTokensMax?: number } = {},
+  ): Promise<number[]> {
     if (text.length > TEXT_CHARACTERS_MAX) {
       throw new Fault("message_too_large", `a text of ${text.length} characters, more than the ${TEXT_CHARACTERS_MAX} accepted`);
     }
     if (!text.isWellFormed()) throw new Fault("prompt_malformed", "the text has half a surrogate pair, which is no character");
+    if (contextTokensMax !== undefined) await this.#refuseFarBeyond(contextTokensMax, text);
     const tokenIds = (await this.#parts.tokenizer.encode(text, null, { addSpecialTokens })).getIds();
     this.#checkIds(tokenIds, "prompt");
     return tokenIds;
+  }
+
+  /** Millions of tokens take seconds of all cores to make and to hand over, only to be refused: whoever sends them must not stop others. */
+  async #refuseFarBeyond(contextTokensMax: number, text: string): Promise<void> {
+    if (text.length <= Math.max(GLANCE_CHARACTERS, contextTokensMax * CHARACTERS_PER_TOKEN)) return;
+    const tokensMax = contextTokensMax * CONTEXTS_CERTAINLY_TOO_LONG;
+    let tokens = 0;
+    for (let at = 0; at < text.length; at += GLANCE_CHARACTERS) {
+      const piece = text.slice(at, at + GLANCE_CHARACTERS).toWellFormed();
+      tokens += (await this.#parts.tokenizer.encode(piece, null, { addSpecialTokens: false })).getLength();
+      if (tokens <= tokensMax) continue;
+      const message = `the prompt has more than ${tokensMax} tokens, the context ${contextTokensMax}`;
+      throw new Fault("context_too_long", message, { detail: { field: "prompt" } });
+    }
   }
 
   async countTokens(text: string, options: { readonly addSpecialTokens?: boolean } = {}): Promise<number> {

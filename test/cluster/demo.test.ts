@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -126,15 +126,17 @@ describe("the demo cluster", () => {
   });
 });
 
-test("Ctrl-C drains and exits with 0, and the next start finds its state", async () => {
+test("Ctrl-C drains and exits with 0, and the next start finds its state and keeps it from other users", async () => {
   const first = await startCluster();
   const key = first.tenantKeys["taxly"]!;
   const [example] = heldOut("tax", 1);
   const before = await generate(first.channel(key), greedy("taxly/tax", `${example!.prompt}\n`));
   expect(await first.stop()).toBe(0);
+  chmodSync(first.home, 0o755);
   await using second = await startCluster({ home: first.home });
   const after = await generate(second.channel(key), greedy("taxly/tax", `${example!.prompt}\n`));
   expect(after.text).toBe(before.text);
+  expect(statSync(second.home).mode & 0o777).toBe(0o700);
   const rows = JSON.parse(second.cli("usage", "--by", "tenant", "-o", "json", "--key", key)) as { completionTokens: number }[];
   expect(rows[0]?.completionTokens).toBe(before.tokenIds.length + after.tokenIds.length);
 });

@@ -58,7 +58,7 @@ function faultsOf(value: unknown, type: string, path: string): readonly string[]
   });
 }
 
-/** Where each group's published schemas are; what they demand (required fields, words allowed) is checked too where they are installed. */
+/** Where each group's published schemas are, which also demand fields and allow certain words only. */
 const PACKAGES: readonly (readonly [group: RegExp, package_: string])[] = [
   [/^monitoring\.coreos\.com\//, "@kubernetes-models/prometheus-operator"],
   [/^keda\.sh\//, "@kubernetes-models/keda"],
@@ -66,16 +66,12 @@ const PACKAGES: readonly (readonly [group: RegExp, package_: string])[] = [
   [/^(?!.*\.dev\/)/, "kubernetes-models"],
 ];
 
-/** What the published schema of its kind says against an object. Undefined: no schema is installed for it. */
-export async function schemaFaults(manifest: Manifest): Promise<readonly string[] | undefined> {
+/** What the published schema of its kind says against an object, or that there is none. */
+export async function schemaFaults(manifest: Manifest): Promise<readonly string[]> {
   const found = PACKAGES.find(([group]) => group.test(manifest.apiVersion));
-  if (found === undefined) return undefined;
-  const kinds = await import(`${found[1]}/${manifest.apiVersion}`).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ERR_MODULE_NOT_FOUND") return undefined;
-    throw error;
-  });
+  const kinds = found && (await import(`${found[1]}/${manifest.apiVersion}`));
   const kind = kinds?.[manifest.kind];
-  if (kind === undefined) return undefined;
+  if (kind === undefined) return [`no schema of ${manifest.apiVersion} ${manifest.kind} is installed`];
   try {
     new kind(manifest).validate();
     return [];

@@ -46,8 +46,8 @@ test("ft sweep trains on parts of a file, compares, and trains nothing twice", {
   expect(again.stdout).toMatch(/^EXAMPLES +BASE .*\n +8 +demo-base/);
   for (const { model } of result.rows) expect(again.stdout).toContain(model);
 
-  expect(sweep("--sizes", "25")).toMatchObject({ status: 1, stderr: expect.stringContaining("there are 24 records to train on") });
+  expect(sweep("--sizes", "25")).toMatchObject({ status: 2, stderr: expect.stringContaining("there are 24 records to train on") });
   const many = sweep("--lr-mult", "1,2,3,4,5,6,7");
   expect(many.stderr).toContain("14 jobs, about");
-  expect(many).toMatchObject({ status: 1, stderr: expect.stringContaining("only with -y") });
+  expect(many).toMatchObject({ status: 2, stderr: expect.stringContaining("only with -y") });
 });

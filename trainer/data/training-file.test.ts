@@ -38,6 +38,12 @@ describe("a training file at upload", () => {
   test.each<[string, string | Uint8Array, RegExp, number | undefined]>([
     ["a line that is no JSON", `${GOOD}\n{oops\n`, /line 2 is not valid JSON/, 2],
     ["a line that is no object", `${GOOD}\n\n"text"`, /line 3 is not a JSON object/, 3],
+    [
+      "a list of examples",
+      `[${GOOD},\n${GOOD}]`,
+      /line 1 begins a list, but every line is to be one JSON object; deltaplane data prepare/,
+      1,
+    ],
     ["a key twice", '{"prompt":"a","prompt":"b","completion":"c"}', /line 1 .*"prompt" occurs twice/, 1],
     ["a column missing", `${GOOD}\n{"prompt":"a"}`, /line 2 has no completion/, 2],
     ["a column too many", '{"prompt":"a","completion":"b","id":1}', /line 1 has "id"/, 1],

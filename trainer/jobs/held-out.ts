@@ -5,7 +5,7 @@ import type { Example } from "../training/example.ts";
 /** Every so-manyth record is held back where a job is to look for its own end and brings no validation file. */
 const HELD_OUT_EVERY = 10;
 /** From fewer records nothing is held back: what they would tell is mostly chance. */
-const HELD_OUT_RECORDS_MIN = 20;
+export const HELD_OUT_RECORDS_MIN = 20;
 
 /** Which records of a training file are trained on. */
 export type Split = "all" | "train" | "held_out";

@@ -1,7 +1,7 @@
 import { Fault, isFault } from "#kernel";
 import type { Job } from "#proto";
 import { type TrainingBase, type TrainingFileSummary, validateTrainingFile } from "../data/index.ts";
-import { holdsBack, trainedRecords } from "./held-out.ts";
+import { HELD_OUT_RECORDS_MIN, holdsBack, trainedRecords } from "./held-out.ts";
 import { type ChosenHyperparameters, chooseHyperparameters } from "./hyperparameter-choice.ts";
 
 /** What the check of a job's files comes to. */
@@ -34,10 +34,16 @@ export async function validateJob(
     parameterCount: base.info.parameterCount,
     stopsEarly: job.auto && (heldBack || job.validationFile !== ""),
   });
-  const reasons = heldBack
-    ? { ...choice.reasons, validation: "every tenth example is held back; training stops when they get no better" }
-    : choice.reasons;
+  const reasons = { ...choice.reasons, ...heldBackReason(job, training.records, heldBack) };
   return { ...choice, reasons, training, plannedTokens: training.tokens * choice.chosen.epochs };
+}
+
+/** `validation` only where examples are held back: by it the training knows later. */
+function heldBackReason(job: Job, records: number, heldBack: boolean): Readonly<Record<string, string>> {
+  if (heldBack) return { validation: "every tenth example is held back; training stops when they get no better" };
+  if (!job.auto || job.validationFile !== "") return {};
+  const why = `the file has ${records} records, and fewer than ${HELD_OUT_RECORDS_MIN} say too little to hold any back`;
+  return { auto: `not followed: ${why}; training goes to its end, and its last state is kept` };
 }
 
 async function validateHeldOut(job: Job, base: TrainingBase, read: ReadFile): Promise<void> {

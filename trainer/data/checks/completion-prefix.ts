@@ -5,7 +5,10 @@ import { SharedEnds } from "./shared-ends.ts";
 
 const PREFIX_CHARACTERS_MIN = 5;
 
-/** Check 13: what every completion begins with says nothing. A space in front stays, for check 15 would only add it again. */
+/**
+ * Check 13: what every completion begins with says nothing. A space in front stays, for check 15 would only
+ * add it again. Texts without prompts are kept whole: nobody would write their beginning for the model.
+ */
 export function completionPrefix(stage: number): Check<CompletionRow> {
   return {
     name: "completion prefix",
@@ -14,7 +17,8 @@ export function completionPrefix(stage: number): Check<CompletionRow> {
       const ends = new SharedEnds();
       return {
         see: ({ completion }) => ends.see(completion),
-        conclude() {
+        conclude({ task }) {
+          if (task === "open-ended") return undefined;
           const prefix = ends.prefix(1);
           if (ends.identical || prefix.trimStart().length < PREFIX_CHARACTERS_MIN) return undefined;
           const kept = prefix.startsWith(" ") ? " " : "";
