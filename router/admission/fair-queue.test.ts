@@ -186,6 +186,23 @@ describe("without room", () => {
     expect(queue.depth).toBe(0);
   });
 
+  test("while no node is left for those who wait, who comes is told so at once; when one comes up, those who waited go first", async () => {
+    const { clock, queue, state } = queueBefore(0, { depthPerTenantMax: 1 });
+    const waiting = entered(queue, askOf("a"));
+    state.instead = () => ({ kind: "none", asleep: true, fault: new Fault("no_ready_node", "none") });
+    await clock.advance(SECOND);
+    for (const tenant of ["a", "b"])
+      expect(() => queue.enter(askOf(tenant), never)).toThrow(expect.objectContaining({ reason: "no_ready_node" }));
+    Object.assign(state, { instead: undefined, rows: 1 });
+    const late = entered(queue, askOf("b"));
+    await clock.advance(1);
+    expect(waiting.turn).toBeDefined();
+    expect(late).toEqual({});
+    end(waiting.turn!);
+    await clock.advance(1);
+    expect(late.turn).toBeDefined();
+  });
+
   test("a drain refuses those who wait and those who come", async () => {
     const { clock, queue } = queueBefore(0);
     const waiting = entered(queue, askOf("a"));

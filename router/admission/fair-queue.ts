@@ -91,9 +91,9 @@ export class FairQueue {
     if (this.#closed) throw shuttingDown();
     const base = this.#bases.get(ask.baseDigest);
     if (!base || base.depth === 0) return;
-    if (this.#isWoken(base, ask)) {
-      this.#room.check(ask);
-      return;
+    if (base.asleep) {
+      if (this.#isWoken(base, ask)) this.#room.check(ask);
+      return; // Nothing drains: whether a node has come up is known when it is tried.
     }
     const now = this.#deps.clock.monotonic();
     const deadlineMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : deadlineAt - this.#deps.clock.now();
@@ -109,10 +109,12 @@ export class FairQueue {
     signal.throwIfAborted();
     this.check(ask, deadlineAt);
     const base = this.#base(ask.baseDigest);
+    const isStuck = () => base.asleep && base.depth > 0 && !this.#isWoken(base, ask);
+    if (isStuck()) this.#serve(base); // A node may have come up for those who wait.
     base.arrived(ask, this.#deps.clock.monotonic());
     const ended = this.#room.used(ask.baseName);
     try {
-      if (base.depth === 0) {
+      if (base.depth === 0 || isStuck()) {
         const attempt = this.#tryPlace(base, ask, 0);
         if (attempt.kind === "none" && !this.#isWoken(base, ask)) throw attempt.fault;
         if (attempt.kind === "placed") {

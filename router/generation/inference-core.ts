@@ -167,7 +167,7 @@ async function score(deps: InferenceDeps, request: ScoreRequest, call: Call): Pr
       await meter.settle("completed", usage, serving);
       watch.served(usage);
       watch.completed();
-      return { requestId, tokens: scored.tokens, usage };
+      return { requestId, model: admission.target.model, tokens: scored.tokens, usage };
     } finally {
       await settle(taken, admission, usage, meter);
     }

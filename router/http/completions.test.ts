@@ -15,6 +15,8 @@ async function serve(script: Script) {
 }
 
 const MODEL = "acme/bot";
+/** What the core says has answered. */
+const EXACT = "ft:demo-base:acme:bot:0123abcd";
 const promptText = ({ prompt }: GenerateRequest) => {
   const kind = prompt!.kind!;
   return kind.$case === "text" ? kind.value : kind.$case === "tokens" ? kind.value.ids.join(",") : kind.$case;
@@ -49,7 +51,7 @@ function echoing(asked: Asked[] = []): Script {
     },
     async score(request, requestId) {
       const tokens = [token("<s>"), token(promptText({ ...request } as never))];
-      return { requestId, tokens, usage: { promptTokens: 2, cachedTokens: 0, completionTokens: 0 } };
+      return { requestId, model: EXACT, tokens, usage: { promptTokens: 2, cachedTokens: 0, completionTokens: 0 } };
     },
   };
 }
@@ -231,6 +233,7 @@ describe("echo", () => {
       { index: 1, text: "c", finish_reason: "length" },
     ]);
     expect(whole.usage).toMatchObject({ prompt_tokens: 4, completion_tokens: 0 });
+    expect(whole.model).toBe(EXACT);
     const texts: string[] = [];
     for await (const chunk of await openai.completions.create({ ...ask, stream: true }))
       for (const { index, text } of chunk.choices) texts[index] = (texts[index] ?? "") + text;

@@ -43,10 +43,8 @@ async function* askOne(
   const context = { requestId: questions.length === 1 ? requestId : partOf(requestId, index), deadlineAt, trace };
   try {
     if (question.kind === "score") {
-      const { request } = question;
-      const scored = await core.score(principal, request, signal, onAdmitted, context);
-      const { requestId: scoredId, usage, tokens } = scored;
-      yield { question: index, piece: { ...SCORED, requestId: scoredId, model: request.model, usage, prompt: tokens } };
+      const { tokens, ...scored } = await core.score(principal, question.request, signal, onAdmitted, context);
+      yield { question: index, piece: { ...SCORED, ...scored, prompt: tokens } };
     } else {
       const request = { ...question.request, idempotencyKey: keyOf(idempotencyKey, index) };
       for await (const piece of core.generate(principal, request, signal, onAdmitted, context)) yield { question: index, piece };

@@ -77,7 +77,11 @@ export interface ScoreResponse {
   requestId: string;
   /** One per token of the prompt; the first has no log-probability and reports 0. */
   tokens: TokenLogprob[];
-  usage: Usage | undefined;
+  usage:
+    | Usage
+    | undefined;
+  /** The exact version that answered, also where the request named an alias. */
+  model: string;
 }
 
 export interface CountTokensRequest {
@@ -466,7 +470,7 @@ export const ScoreRequest: MessageFns<ScoreRequest> = {
 };
 
 function createBaseScoreResponse(): ScoreResponse {
-  return { requestId: "", tokens: [], usage: undefined };
+  return { requestId: "", tokens: [], usage: undefined, model: "" };
 }
 
 export const ScoreResponse: MessageFns<ScoreResponse> = {
@@ -479,6 +483,9 @@ export const ScoreResponse: MessageFns<ScoreResponse> = {
     }
     if (message.usage !== undefined) {
       Usage.encode(message.usage, writer.uint32(26).fork()).join();
+    }
+    if (message.model !== "") {
+      writer.uint32(34).string(message.model);
     }
     return writer;
   },
@@ -520,6 +527,14 @@ export const ScoreResponse: MessageFns<ScoreResponse> = {
             message.usage = Usage.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -540,6 +555,7 @@ export const ScoreResponse: MessageFns<ScoreResponse> = {
     message.requestId = object.requestId ?? "";
     message.tokens = object.tokens?.map((e) => TokenLogprob.fromPartial(e)) || [];
     message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
+    message.model = object.model ?? "";
     return message;
   },
 };
