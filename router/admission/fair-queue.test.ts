@@ -203,6 +203,17 @@ describe("without room", () => {
     expect(late.turn).toBeDefined();
   });
 
+  test("when a node comes up that is full, who comes first after it is bound by the limits like everyone", async () => {
+    const { clock, queue, state } = queueBefore(0, { depthPerTenantMax: 1 });
+    const waiting = entered(queue, askOf("a"));
+    state.instead = () => ({ kind: "none", asleep: true, fault: new Fault("no_ready_node", "none") });
+    await clock.advance(SECOND);
+    state.instead = undefined;
+    expect(() => queue.enter(askOf("a"), never)).toThrow(expect.objectContaining({ reason: "queue_full" }));
+    expect(queue.depth).toBe(1);
+    expect(waiting).toEqual({});
+  });
+
   test("a drain refuses those who wait and those who come", async () => {
     const { clock, queue } = queueBefore(0);
     const waiting = entered(queue, askOf("a"));

@@ -107,14 +107,13 @@ export class FairQueue {
    */
   enter(ask: PlacementAsk, signal: AbortSignal, deadlineAt?: Millis): Turn | Promise<Turn> {
     signal.throwIfAborted();
-    this.check(ask, deadlineAt);
     const base = this.#base(ask.baseDigest);
-    const isStuck = () => base.asleep && base.depth > 0 && !this.#isWoken(base, ask);
-    if (isStuck()) this.#serve(base); // A node may have come up for those who wait.
+    if (this.#isStuck(base, ask)) this.#serve(base); // A node may have come up for those who wait.
+    this.check(ask, deadlineAt);
     base.arrived(ask, this.#deps.clock.monotonic());
     const ended = this.#room.used(ask.baseName);
     try {
-      if (base.depth === 0 || isStuck()) {
+      if (base.depth === 0 || this.#isStuck(base, ask)) {
         const attempt = this.#tryPlace(base, ask, 0);
         if (attempt.kind === "none" && !this.#isWoken(base, ask)) throw attempt.fault;
         if (attempt.kind === "placed") {
@@ -212,6 +211,11 @@ export class FairQueue {
     base.isFull = attempt.kind === "full";
     base.sleeps(attempt.kind === "none" && attempt.asleep === true, now);
     return attempt;
+  }
+
+  /** Whether requests wait for a node that nothing will bring up for this one. */
+  #isStuck(base: BaseQueue, ask: PlacementAsk): boolean {
+    return base.asleep && base.depth > 0 && !this.#isWoken(base, ask);
   }
 
   #isWoken(base: BaseQueue, { baseName }: PlacementAsk): boolean {
