@@ -38,6 +38,15 @@ describe.each(Object.entries(TINY_CONFIGS))("%s", async (name, config) => {
     expect(asked).toEqual(all);
   });
 
+  test("the next run takes the memory of the last one's logits back", async () => {
+    await using runner = await open(checkpoint);
+    const step = { row: row(runner), tokens: tokens(1), slot: undefined, logits: "last" } as const;
+    const [first] = await runner.run([step]);
+    expect(first).toHaveLength(checkpoint.config.vocabularySize);
+    await runner.run([step]);
+    expect(first).toHaveLength(0);
+  });
+
   test("chunks, single tokens and the whole give the same, also across blocks of the cache", async () => {
     await using runner = await open(checkpoint);
     const text = tokens(150);

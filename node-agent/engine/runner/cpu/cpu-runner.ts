@@ -46,6 +46,8 @@ class CpuRunner implements DenseRunner {
   readonly #tableFeeds = new Map<string, Feeds>();
   /** Tensors over parts of the cache, which are the same from one step to the next until a row needs another block. */
   readonly #windowFeeds = new WeakMap<BlockWindow, Feeds>();
+  /** Memory of the last run's results. */
+  #results: ArrayBuffer[] = [];
   #insideRunMs: Millis = 0;
   #released: Promise<void> | undefined;
 
@@ -96,6 +98,7 @@ class CpuRunner implements DenseRunner {
   async run(rows: readonly StepRow[]): Promise<readonly Float32Array[]> {
     this.#rows.check(rows);
     this.#drafts.clear();
+    this.#freeResults();
     const logits: Float32Array[] = rows.map(() => new Float32Array(0));
     const batches = planBatches(rows, ({ row }) => this.#cache.length(row));
     for (const batch of batches.flatMap((batch) => this.#splitByDelta(batch, rows))) await this.#runBatch(batch, rows, logits);
@@ -208,6 +211,15 @@ class CpuRunner implements DenseRunner {
     return feeds;
   }
 
+  /**
+   * The binding gives results in new memory, half a megabyte for sixteen rows. Left to the collector, that of some dozens of steps is written
+   * before any is used again, which drives weights out of the processor's caches.
+   */
+  #freeResults(): void {
+    for (const buffer of this.#results) buffer.transfer(0);
+    this.#results = [];
+  }
+
   async #runSession(
     session: InferenceSession,
     feeds: Feeds,
@@ -215,7 +227,11 @@ class CpuRunner implements DenseRunner {
     const startMs = this.#clock.monotonic();
     const outputs = await session.run(feeds);
     this.#insideRunMs += this.#clock.monotonic() - startMs;
-    const valuesOf = (name: string) => outputs[name]!.data as Float32Array;
+    const valuesOf = (name: string) => {
+      const values = outputs[name]!.data as Float32Array<ArrayBuffer>;
+      this.#results.push(values.buffer);
+      return values;
+    };
     return { logits: valuesOf(DECODER_VALUES.logits), newKeyValues: valuesOf(DECODER_VALUES.newKeyValues) };
   }
 }
