@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fault, seededRandom } from "#kernel";
 import { openCheckpoint } from "#model";
 import type { Engine, Slot, WeightFormat } from "#node-agent";
@@ -18,6 +19,8 @@ const ROWS_MAX = 16;
 const PROMPT_TOKENS = 64;
 const NEW_TOKENS = 64;
 const TURNS = 5;
+/** llama.cpp's threads wait actively for some milliseconds when they are done, on cores that the other side's prompt would otherwise lack. */
+const SETTLE_MS = 100;
 
 /** Texts that are wanted at once; row i uses delta i modulo their number, none for the plain base. */
 interface Load {
@@ -100,8 +103,13 @@ async function compare(python: string, weights: WeightFormat, options: BenchOpti
     for (const { load, ours: own, theirs: other } of compared) {
       options.signal?.throwIfAborted();
       options.progress?.(`${weights}, turn ${turn} of ${turns}: ${load.title}`);
-      own.push(await ours.run(...requestsOf(load)));
-      other.push(await theirs.run(...requestsOf(load)));
+      for (const [side, runs] of [
+        [ours, own],
+        [theirs, other],
+      ] as const) {
+        await sleep(SETTLE_MS);
+        runs.push(await side.run(...requestsOf(load)));
+      }
     }
   }
   return compared;
