@@ -103,16 +103,16 @@ async function compare(python: string, weights: WeightFormat, options: BenchOpti
     for (const { load, ours: own, theirs: other } of compared) {
       options.signal?.throwIfAborted();
       options.progress?.(`${weights}, turn ${turn} of ${turns}: ${load.title}`);
-      for (const [side, runs] of [
-        [ours, own],
-        [theirs, other],
-      ] as const) {
-        await sleep(SETTLE_MS);
-        runs.push(await side.run(...requestsOf(load)));
-      }
+      own.push(await runSettled(ours, load));
+      other.push(await runSettled(theirs, load));
     }
   }
   return compared;
+}
+
+async function runSettled(side: Side, load: Load): Promise<Run> {
+  await sleep(SETTLE_MS);
+  return side.run(...requestsOf(load));
 }
 
 function requestsOf({ rows, deltas }: Load): [number[][], (number | undefined)[]] {

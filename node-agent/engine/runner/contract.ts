@@ -43,7 +43,10 @@ export interface TopLogits {
 /** [n, vocabularySize] row-major, n = 0, 1 or the number of tokens; or the largest only, for a row that asked for `top`. */
 export type RowLogits = Float32Array | TopLogits;
 
-/** Logits of one step, by index of its rows. Valid until the next run, which may take their memory back. Whoever asks for `top` may be answered with all, as if for `last`. */
+/**
+ * Logits of one step, by index of its rows. Valid until the next run, which may take their memory back. Whoever asks for `top` may be
+ * answered with all, as if for `last`.
+ */
 export type StepLogits = readonly RowLogits[];
 
 export interface RunnerLimits {
